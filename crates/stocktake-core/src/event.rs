@@ -1,0 +1,95 @@
+//! What a job does, as it happens.
+
+use crate::{ChangeCounts, Error, ObjectKey, RequestCounts, SnapshotId, Tally};
+
+/// Something a job did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Something is unusual but does not stop the job, such as a new full comparison because the scope changed.
+    Notice {
+        /// What, in a sentence.
+        message: &'a str,
+    },
+    /// The comparison has read this much so far.
+    Compared {
+        /// Rows of the current state read.
+        rows: u64,
+    },
+    /// The comparison is done: what will be copied is known exactly.
+    Planned {
+        /// What differs.
+        counts: &'a ChangeCounts,
+        /// What is to be read from the source.
+        to_copy: Tally,
+    },
+    /// An object's bytes are in the vault or on their way; they are durable once the snapshot is committed.
+    ObjectCopied {
+        /// The object.
+        key: &'a ObjectKey,
+        /// Bytes read from the source.
+        bytes: u64,
+    },
+    /// The object was gone when it was to be copied. The job goes on.
+    ObjectVanished {
+        /// The object.
+        key: &'a ObjectKey,
+    },
+    /// The object had changed since the inventory; the newer version was stored and marked.
+    ObjectNewer {
+        /// The object.
+        key: &'a ObjectKey,
+    },
+    /// The object is in an archive class: its row is kept, its bytes were not copied.
+    ObjectArchived {
+        /// The object.
+        key: &'a ObjectKey,
+    },
+    /// The object could not be copied or restored. The job goes on and ends with issues.
+    ObjectFailed {
+        /// The object.
+        key: &'a ObjectKey,
+        /// Why.
+        error: &'a Error,
+    },
+    /// The object was restored.
+    ObjectRestored {
+        /// The object.
+        key: &'a ObjectKey,
+        /// Bytes written to the target.
+        bytes: u64,
+    },
+    /// The object was not restored because of the conflict policy.
+    ObjectSkipped {
+        /// The object.
+        key: &'a ObjectKey,
+        /// Why.
+        reason: &'a str,
+    },
+    /// How much of the exact total is done.
+    Progress {
+        /// So far.
+        done: Tally,
+        /// In all.
+        total: Tally,
+    },
+    /// The snapshot is committed: it is there for every reader from now on.
+    Committed {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Requests the job sent.
+        requests: &'a RequestCounts,
+    },
+}
+
+/// Receives events. Called from many tasks at once; must not block and must not panic.
+///
+/// `()` is the observer for nobody listening.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn on_event(&self, event: &Event<'_>);
+}
+
+impl Observer for () {
+    fn on_event(&self, _event: &Event<'_>) {}
+}

@@ -1,0 +1,141 @@
+//! How a job learns which objects exist.
+
+use std::fmt::{self, Debug, Display};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::{EntryBatch, Location, Result, Timestamp};
+
+/// A place where inventories of a source are found.
+///
+/// An inventory is the complete state of a bucket or prefix as of one time. A
+/// cloud's delivered report is one; a listing of a bucket and a walk through a
+/// folder are others, made while they are read.
+///
+/// # Contract
+/// An implementation promises:
+/// - **Complete or an error.** Every part of an opened inventory yields all its
+///   entries, or its stream ends in an error. A file that is missing, short or
+///   altered never reads as fewer entries: that would look like deletion.
+/// - **Verified.** Sizes and checksums that the report states are checked; the
+///   verdict on a part is given before its stream ends.
+/// - **Current objects.** Entries are the live objects: of an inventory of all
+///   versions the latest ones, without those whose latest is a delete marker.
+/// - **Keys are bytes.** Encoded keys are decoded, nothing else is done to them.
+/// - **Any order.** Entries and parts come in any order; a key may come twice.
+/// - **Repeatable.** A part may be read again and yields the same entries. A
+///   reader that can't promise it (a listing) says so in [`InventoryInfo::repeatable`].
+///
+/// # Cancel safety
+/// Dropping a future or stream at any point leaves nothing to clean up.
+///
+/// # Implementing
+/// Run `inventory_conformance!` of `stocktake-testkit` against it.
+#[async_trait]
+pub trait InventoryReader: Debug + Display + Send + Sync + 'static {
+    /// The inventories there are, newest first by scan start, ready or not.
+    ///
+    /// # Errors
+    /// - [`LocationNotFound`](crate::Error::LocationNotFound), [`AccessDenied`](crate::Error::AccessDenied),
+    ///   [`Unavailable`](crate::Error::Unavailable). None there is an empty list, not an error.
+    async fn inventories(&self) -> Result<Vec<InventoryInfo>>;
+
+    /// Checks an inventory and opens it.
+    ///
+    /// # Errors
+    /// - [`InventoryNotFound`](crate::Error::InventoryNotFound): it is no longer there.
+    /// - [`InventoryIncomplete`](crate::Error::InventoryIncomplete): not ready, or a file is missing.
+    /// - [`InventoryCorrupt`](crate::Error::InventoryCorrupt): a checksum or size differs, or it can't be decoded.
+    /// - [`InventoryMissingField`](crate::Error::InventoryMissingField): a field that comparison needs is not in it.
+    async fn open(&self, inventory: &InventoryInfo) -> Result<Arc<dyn Inventory>>;
+
+    /// Removes an inventory: its data files that no remaining inventory names,
+    /// then its manifest and what belongs to it. Nothing else is touched.
+    ///
+    /// # Errors
+    /// As for a vault's delete. [`InvalidInput`](crate::Error::InvalidInput) where
+    /// there is nothing to remove, as for a listing.
+    async fn discard(&self, inventory: &InventoryInfo) -> Result<()>;
+}
+
+/// An inventory that was checked and can be read.
+pub trait Inventory: Debug + Send + Sync + 'static {
+    /// What is known of it.
+    fn info(&self) -> &InventoryInfo;
+
+    /// How many parts it has: files of a report, shards of a listing. May be 0.
+    fn parts(&self) -> usize;
+
+    /// Streams the entries of one part.
+    ///
+    /// Batches hold at most a few times [`BATCH_ROWS`](crate::BATCH_ROWS) entries.
+    /// After an error the stream ends.
+    ///
+    /// # Panics
+    /// When `part` is not below [`parts`](Self::parts).
+    fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>>;
+}
+
+/// What is known of an inventory before it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryInfo {
+    /// Where its manifest is, or what is listed; also its identity.
+    pub location: Location,
+    /// When its scan began. Objects changed after that may or may not be in it.
+    pub created: Timestamp,
+    /// The bucket it lists; empty where that is not known.
+    pub bucket: String,
+    /// How it is written.
+    pub format: InventoryFormat,
+    /// Number of data files.
+    pub files: u64,
+    /// Bytes of its data files.
+    pub bytes: u64,
+    /// Its fields, as it spells them.
+    pub fields: Vec<String>,
+    /// Whether it lists all versions (of which the current ones are read), or current objects only.
+    pub versions: InventoryVersions,
+    /// Why it can't be used yet; `None` when it is ready.
+    pub not_ready: Option<String>,
+    /// Whether parts can be read again with the same result.
+    pub repeatable: bool,
+}
+
+/// How an inventory is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InventoryFormat {
+    /// Text, one row a line.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// Apache ORC.
+    Orc,
+    /// No file: the source is listed.
+    Listing,
+}
+
+impl Display for InventoryFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Orc => "orc",
+            Self::Listing => "listing",
+        })
+    }
+}
+
+/// Which versions an inventory lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InventoryVersions {
+    /// Current objects only.
+    Current,
+    /// All versions and delete markers.
+    All,
+}

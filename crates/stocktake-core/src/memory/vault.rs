@@ -1,0 +1,4 @@
+//! In memory.
+/// In memory.
+#[derive(Debug)]
+pub struct MemoryVault;

@@ -1,0 +1,1 @@
+//! Change detection, copy, pack, backup, restore and verify

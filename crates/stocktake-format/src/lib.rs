@@ -1,0 +1,1 @@
+//! Every byte of a stocktake vault: packs, blocks, segments, roots, slots and keys

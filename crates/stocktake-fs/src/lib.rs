@@ -1,0 +1,1 @@
+//! Source, vault, target and folder walk on a local file system

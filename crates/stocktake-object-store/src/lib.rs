@@ -1,0 +1,1 @@
+//! Source, vault, target and listing over any object_store backend

@@ -1,0 +1,1 @@
+//! Flat Parquet columns decoded from pages, without Arrow arrays

@@ -1,0 +1,1 @@
+//! Conformance suites, recording and faulty wrappers, generators and real servers for tests

@@ -1,0 +1,1 @@
+//! Incremental backup of object stores from their inventories
