@@ -1,1 +1,20 @@
-//! Conformance suites, recording and faulty wrappers, generators and real servers for tests
+//! What tests of stocktake need and releases do not.
+//!
+//! - [`conformance`]: a suite for each trait of the core, one test for each
+//!   promise. Whoever implements a trait runs its suite.
+//!
+//! A suite is usually run whole, by its macro; each promise is also a function:
+//!
+//! ```
+//! use stocktake_core::memory::MemoryVault;
+//! use stocktake_testkit::conformance::{self, VaultUnderTest, vault};
+//!
+//! let under_test = VaultUnderTest::new(MemoryVault::new());
+//! conformance::run(vault::create_is_write_once(&under_test));
+//! ```
+//!
+//! It is for tests only and is not published: what goes wrong here panics, as a
+//! failing test does.
+#![allow(clippy::unwrap_used, reason = "a suite fails by panicking, as a test does")]
+
+pub mod conformance;
