@@ -1,0 +1,165 @@
+//! Chunk lists: where the pieces of a large object are.
+//!
+//! ```text
+//! version u8 = 1   full hash of the object [32]   length of the object u64
+//! pack count u32, then each: job [16]   own u16   worker u16   seq u32
+//! chunk count u32, then each: pack index u32   block offset u32   block length u32   offset u32   length u32   hash [16]
+//! ```
+//! Chunks follow each other in the object. A list has at most [`MAX_CHUNKS`]
+//! chunks: the larger an object, the larger its chunks ([`ChunkSizes`]).
+
+use stocktake_core::{ContentHash, Extent, JobId, PackId};
+
+use crate::wire::{Reader, length};
+use crate::{FormatError, Result};
+
+/// The most chunks an object is cut into, about: a list then takes 9 MiB.
+pub const MAX_CHUNKS: u64 = 262_144;
+
+const VERSION: u8 = 1;
+const PACK_BYTES: usize = 24;
+const CHUNK_BYTES: usize = 36;
+
+/// How an object is cut: content-defined, between a least and a greatest length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkSizes {
+    /// No chunk but the last is shorter, in bytes.
+    pub min: usize,
+    /// The usual length, in bytes; a power of two.
+    pub average: usize,
+    /// No chunk is longer, in bytes.
+    pub max: usize,
+}
+
+impl ChunkSizes {
+    /// The sizes for an object of `size` bytes: 2 MiB on average, doubled until the list is short enough.
+    ///
+    /// They depend on the size by powers of two alone, so an object that grows a
+    /// little is cut at the same places.
+    pub fn for_object(size: u64) -> Self {
+        let mut average: usize = 2 << 20;
+        while size / average as u64 > MAX_CHUNKS && average < 64 << 20 {
+            average *= 2;
+        }
+        Self { min: average / 4, average, max: (average * 4).min(crate::MAX_BLOCK_BYTES) }
+    }
+}
+
+/// One piece of a large object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it is.
+    pub extent: Extent,
+    /// How many bytes it has.
+    pub length: u32,
+    /// Identity of its bytes.
+    pub hash: ContentHash,
+}
+
+/// The pieces of one large object, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkList {
+    /// The full keyed hash of the whole object.
+    pub hash: [u8; 32],
+    /// The object's length in bytes.
+    pub size: u64,
+    /// Its pieces.
+    pub chunks: Vec<Chunk>,
+}
+
+impl ChunkList {
+    /// All packs that hold a piece, ascending, each once.
+    pub fn packs(&self) -> Vec<PackId> {
+        let mut packs: Vec<_> = self.chunks.iter().map(|chunk| chunk.extent.pack).collect();
+        packs.sort_unstable();
+        packs.dedup();
+        packs
+    }
+
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let packs = self.packs();
+        let mut out = Vec::with_capacity(64 + PACK_BYTES * packs.len() + CHUNK_BYTES * self.chunks.len());
+        out.push(VERSION);
+        out.extend_from_slice(&self.hash);
+        out.extend_from_slice(&self.size.to_le_bytes());
+        out.extend_from_slice(&length(packs.len()).to_le_bytes());
+        for pack in &packs {
+            out.extend_from_slice(pack.job.as_bytes());
+            out.extend_from_slice(&pack.own.to_le_bytes());
+            out.extend_from_slice(&pack.worker.to_le_bytes());
+            out.extend_from_slice(&pack.seq.to_le_bytes());
+        }
+        out.extend_from_slice(&length(self.chunks.len()).to_le_bytes());
+        for Chunk { extent, length: bytes, hash } in &self.chunks {
+            let pack = packs.binary_search(&extent.pack).expect("the table holds every pack");
+            for field in [length(pack), extent.block_offset, extent.block_length, extent.offset, *bytes] {
+                out.extend_from_slice(&field.to_le_bytes());
+            }
+            out.extend_from_slice(&hash.0);
+        }
+        out
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`FormatError`] when it is none, or its chunks don't add up to the object's length.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.u8()?;
+        if version != VERSION {
+            return Err(FormatError::Unsupported(format!("chunk list version {version}")));
+        }
+        let (hash, size) = (reader.array()?, reader.u64()?);
+        let packs: Vec<_> = (0..reader.count(PACK_BYTES)?).map(|_| decode_pack(&mut reader)).collect::<Result<_>>()?;
+        let chunks: Vec<_> =
+            (0..reader.count(CHUNK_BYTES)?).map(|_| decode_chunk(&mut reader, &packs)).collect::<Result<_>>()?;
+        reader.end()?;
+        if chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>() != size {
+            return Err(FormatError::damaged("the chunks do not add up to the object"));
+        }
+        Ok(Self { hash, size, chunks })
+    }
+}
+
+fn decode_pack(reader: &mut Reader<'_>) -> Result<PackId> {
+    let job = JobId::from_bytes(reader.array()?);
+    Ok(PackId { job, own: reader.u16()?, worker: reader.u16()?, seq: reader.u32()? })
+}
+
+fn decode_chunk(reader: &mut Reader<'_>, packs: &[PackId]) -> Result<Chunk> {
+    let pack = reader.u32()? as usize;
+    let pack = *packs.get(pack).ok_or_else(|| FormatError::damaged("a chunk names a pack that is not in the list"))?;
+    let (block_offset, block_length, offset) = (reader.u32()?, reader.u32()?, reader.u32()?);
+    let extent = Extent { pack, block_offset, block_length, offset };
+    Ok(Chunk { extent, length: reader.u32()?, hash: ContentHash(reader.array()?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_reads_back_and_its_sum_is_checked() {
+        let pack = |seq| PackId { job: JobId::from_bytes([1; 16]), own: 0, worker: 0, seq };
+        let chunk = |seq, length| Chunk {
+            extent: Extent { pack: pack(seq), block_offset: 8, block_length: 100, offset: 0 },
+            length,
+            hash: ContentHash([3; 16]),
+        };
+        let list = ChunkList { hash: [2; 32], size: 30, chunks: vec![chunk(4, 10), chunk(1, 15), chunk(4, 5)] };
+        assert_eq!(list.packs(), [pack(1), pack(4)]);
+        assert_eq!(ChunkList::decode(&list.encode()).unwrap(), list);
+        assert!(ChunkList::decode(&ChunkList { size: 31, ..list.clone() }.encode()).is_err());
+        let bytes = list.encode();
+        assert!((0..bytes.len()).all(|cut| ChunkList::decode(&bytes[..cut]).is_err()));
+    }
+
+    #[test]
+    fn lists_stay_short_whatever_the_object() {
+        assert_eq!(ChunkSizes::for_object(100 << 20).average, 2 << 20);
+        let huge = ChunkSizes::for_object(5 << 40);
+        assert!((5_u64 << 40) / huge.average as u64 <= MAX_CHUNKS && huge.max <= crate::MAX_BLOCK_BYTES);
+    }
+}
