@@ -15,6 +15,7 @@
 //! ```
 
 mod bucket;
+pub mod catalog;
 pub mod keys;
 pub mod source;
 pub mod target;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use stocktake_core::Vault;
 
 pub use bucket::BucketUnderTest;
+pub use catalog::CatalogUnderTest;
 
 /// A vault, and what must live as long as it does.
 pub struct VaultUnderTest {
@@ -93,6 +95,10 @@ macro_rules! conformance_tests {
 mod tests {
     mod memory_vault {
         crate::vault_conformance!(stocktake_core::memory::MemoryVault::new());
+    }
+
+    mod memory_catalog {
+        crate::catalog_conformance!(stocktake_core::memory::MemoryCatalog::new());
     }
 
     mod memory_source {
