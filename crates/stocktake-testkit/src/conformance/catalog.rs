@@ -521,7 +521,7 @@ pub async fn a_job_commits_once(under_test: &CatalogUnderTest) {
     };
     let first = commit("a=1", "first").await.unwrap();
     assert!(commit("a=2", "second").await.is_err());
-    assert_eq!(under_test.catalog.snapshots().await.unwrap(), [first.clone()]);
+    assert_eq!(under_test.listed().await, [first.id]);
     under_test.assert_state(first.id, "a=1").await;
 }
 
