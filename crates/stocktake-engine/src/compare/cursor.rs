@@ -1,0 +1,53 @@
+//! Walking through sorted rows, wherever they are.
+//!
+//! A merge needs to see one row of each side and to step on. Batches from a
+//! reader, runs in a temporary file and merges of either are all cursors.
+
+use std::cmp::Ordering;
+
+use stocktake_core::{EntryRef, Error, Result};
+
+/// Why a walk ends early.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The rows do not ascend. What was concluded so far is void; another road must be taken.
+    Disorder,
+    /// It failed for good.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A place in rows whose keys ascend strictly.
+pub(super) trait Cursor {
+    /// The key of the row at hand; `None` after the last.
+    fn key(&self) -> Option<&[u8]>;
+
+    /// The row at hand. Only to be called while there is one.
+    fn entry(&self) -> Result<EntryRef<'_>>;
+
+    /// Steps to the next row.
+    fn advance(&mut self) -> Result<(), Stop>;
+
+    /// The stretch of rows in memory that the row at hand belongs to: an identity
+    /// that no other stretch of this cursor has, and the last key in it.
+    /// `None` where looking ahead is not free.
+    fn stretch(&self) -> Option<(u64, &[u8])> {
+        None
+    }
+}
+
+/// Which of two rows of one key is kept: the one modified later, and among equals
+/// the one that is greater in any other fact, so that the choice does not depend
+/// on the order in which they were read.
+pub(super) fn precedence(a: &EntryRef<'_>, b: &EntryRef<'_>) -> Ordering {
+    let facts = |entry: &EntryRef<'_>| (entry.last_modified, entry.etag.code.identity(), entry.size);
+    facts(a)
+        .cmp(&facts(b))
+        .then_with(|| a.etag.code.into_parts().cmp(&b.etag.code.into_parts()))
+        .then_with(|| (a.class, a.version, a.flags.bits()).cmp(&(b.class, b.version, b.flags.bits())))
+}

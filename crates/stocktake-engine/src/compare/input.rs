@@ -1,0 +1,104 @@
+//! A side with all that reading it needs, and a first look at its order.
+
+use futures::{StreamExt, TryStreamExt};
+use stocktake_core::{EntryBatch, Error, Result};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::cursor::Stop;
+use super::feed::Feed;
+use super::gate::{Gate, admit};
+use super::kway::{KWay, Waiting};
+use super::meter::SideMeter;
+use super::part::PartCursor;
+use super::side::Side;
+
+/// Parts looked at concurrently. Each holds what its reader buffers.
+const GLANCES: usize = 2;
+
+/// A side, ready to be read by worker threads.
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    pub(super) side: Side,
+    pub(super) gate: Option<Gate>,
+    pub(super) meter: SideMeter,
+    pub(super) runtime: Handle,
+    pub(super) cancel: CancellationToken,
+}
+
+/// The parts of a side that seem to ascend, each with a key that none of its rows precedes.
+#[derive(Clone, Debug)]
+pub(super) struct Ascending(Vec<(Vec<u8>, usize)>);
+
+impl Input {
+    /// Begins to read a part.
+    pub(super) fn feed(&self, part: usize) -> Feed {
+        Feed::open(self.side.read(part), &self.runtime, &self.cancel)
+    }
+
+    /// Hands every batch of every part to `each`, with the rows that take part.
+    pub(super) fn for_each_batch(&self, mut each: impl FnMut(EntryBatch) -> Result<()>) -> Result<()> {
+        for part in 0..self.side.parts() {
+            let mut feed = self.feed(part);
+            while let Some(batch) = feed.next()? {
+                each(admit(self.gate.as_ref(), batch, &self.meter)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the beginning of every part; `None` when one does not ascend there.
+    ///
+    /// A side of one part is taken at its word: disorder shows soon enough. Of
+    /// several, the first keys are needed, so that parts are opened in turn.
+    /// Holds one key for each part.
+    pub(super) fn look(&self) -> Result<Option<Ascending>> {
+        if self.side.parts() == 1 {
+            return Ok(Some(Ascending(vec![(Vec::new(), 0)])));
+        }
+        let glances = futures::stream::iter(0..self.side.parts())
+            .map(|part| glance(self.clone(), part))
+            .buffer_unordered(GLANCES)
+            .try_collect::<Vec<_>>();
+        let looked = async {
+            tokio::select! {
+                () = self.cancel.cancelled() => Err(Error::Cancelled),
+                parts = glances => parts,
+            }
+        };
+        let parts = self.runtime.block_on(looked)?;
+        let ascends = parts.iter().all(|glance| !matches!(glance, Glance::Disorder));
+        let known = parts.into_iter().filter_map(|glance| match glance {
+            Glance::From(key, part) => Some((key, part)),
+            Glance::Empty | Glance::Disorder => None,
+        });
+        Ok(ascends.then(|| Ascending(known.collect())))
+    }
+
+    /// Walks through parts that seem to ascend, opening each when its first key is reached.
+    pub(super) fn walk(&self, parts: &Ascending, fan_in: usize) -> Result<KWay<PartCursor>, Stop> {
+        let waiting = parts.0.iter().map(|(first_key, part)| {
+            let (input, part) = (self.clone(), *part);
+            let open = move || PartCursor::open(input.feed(part), input.gate, input.meter);
+            Waiting { first_key: first_key.clone(), open: Box::new(open) }
+        });
+        KWay::open(waiting.collect(), fan_in, self.meter.clone())
+    }
+}
+
+enum Glance {
+    Empty,
+    From(Vec<u8>, usize),
+    Disorder,
+}
+
+async fn glance(input: Input, part: usize) -> Result<Glance> {
+    let mut stream = input.side.read(part);
+    while let Some(batch) = stream.try_next().await? {
+        if !batch.is_empty() {
+            let ascends = batch.columns().keys.iter().is_sorted();
+            return Ok(if ascends { Glance::From(batch.key(0).to_vec(), part) } else { Glance::Disorder });
+        }
+    }
+    Ok(Glance::Empty)
+}

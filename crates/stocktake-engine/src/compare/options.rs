@@ -1,0 +1,121 @@
+//! What a comparison is told, and how its memory is shared out.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use stocktake_core::BATCH_ROWS;
+
+use super::sort::SortLimits;
+use super::spool::SpoolLimits;
+use crate::filter::Filter;
+
+/// Settings of a comparison.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CompareOptions {
+    /// Ceiling of the memory for sorting and matching, in bytes; default 512 MiB, at
+    /// least 16 MiB is used. What does not fit goes to temporary files. Batches on
+    /// their way and the readers' own buffers come on top: some mebibytes for each
+    /// part that is open, of which there are few.
+    pub memory_bytes: usize,
+    /// Folder for temporary files; default: where the system keeps them. They have
+    /// no name and are gone with the process.
+    pub temp_folder: Option<PathBuf>,
+    /// The source path: rows of an inventory whose key does not begin with it are
+    /// left out and counted. Default: all take part.
+    pub path: Bytes,
+    /// What every key of an inventory begins with, as its owner states it. A key
+    /// that does not is an [`InventoryScopeMismatch`](stocktake_core::Error::InventoryScopeMismatch). Default: nothing.
+    pub inventory_prefix: Bytes,
+    /// Rows of an inventory that it refuses are left out and counted. Default: none is.
+    pub filter: Option<Filter>,
+}
+
+impl Default for CompareOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 512 << 20,
+            temp_folder: None,
+            path: Bytes::new(),
+            inventory_prefix: Bytes::new(),
+            filter: None,
+        }
+    }
+}
+
+impl CompareOptions {
+    /// The same options with another ceiling of memory, in bytes.
+    #[must_use]
+    pub fn with_memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// The same options with another folder for temporary files.
+    #[must_use]
+    pub fn with_temp_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.temp_folder = Some(folder.into());
+        self
+    }
+
+    /// The same options with another source path.
+    #[must_use]
+    pub fn with_path(mut self, path: impl Into<Bytes>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// The same options with another stated prefix of the inventories.
+    #[must_use]
+    pub fn with_inventory_prefix(mut self, prefix: impl Into<Bytes>) -> Self {
+        self.inventory_prefix = prefix.into();
+        self
+    }
+
+    /// The same options with a filter.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+}
+
+/// The bounds of each stage. Tests make them tiny.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Parts of one side that are open at once, before their order is held for useless.
+    pub(super) open_parts: usize,
+    /// The sort of one side.
+    pub(super) sort: SortLimits,
+    /// The changes.
+    pub(super) changes: SpoolLimits,
+}
+
+const LEAST_MEMORY_BYTES: usize = 16 << 20;
+/// A batch of a reader takes about a mebibyte, and an open part holds a few.
+const OPEN_PARTS: usize = 16;
+const RUNS_MERGED: usize = 64;
+const RUN_FRAME_BYTES: usize = 64 << 10;
+const CHANGE_FRAME_BYTES: usize = 1 << 20;
+
+impl Limits {
+    /// Shares out `memory_bytes`: each side sorts in an eighth, and its last run may
+    /// take another; a thirty-second holds changes.
+    pub(super) fn of(memory_bytes: usize) -> Self {
+        // An arena counts in 32 bits.
+        let memory_bytes = memory_bytes.clamp(LEAST_MEMORY_BYTES, 16 << 30);
+        Self {
+            open_parts: OPEN_PARTS,
+            sort: SortLimits {
+                memory_bytes: memory_bytes / 8,
+                fan_in: RUNS_MERGED,
+                frame_bytes: RUN_FRAME_BYTES.min(memory_bytes / (16 * RUNS_MERGED)),
+            },
+            changes: SpoolLimits {
+                memory_bytes: memory_bytes / 32,
+                frame_bytes: CHANGE_FRAME_BYTES,
+                frame_rows: BATCH_ROWS as u32,
+            },
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The two states that are compared.
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use stocktake_core::{EntryBatch, Inventory, Result, Snapshot};
+
+/// One of the two states of a comparison.
+#[derive(Clone, Debug, Default)]
+pub enum Side {
+    /// No state: every object of the other side is added, or deleted.
+    #[default]
+    Nothing,
+    /// What an inventory or a listing says. The options decide which of its rows take part.
+    Inventory(Arc<dyn Inventory>),
+    /// The rows of a snapshot. All of them take part, whatever the options say:
+    /// what was backed up and is out of scope now is a deletion.
+    Snapshot(Arc<dyn Snapshot>),
+}
+
+impl Side {
+    /// Number of parts that can be read on their own.
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Inventory(inventory) => inventory.parts(),
+            Self::Snapshot(_) => 1,
+        }
+    }
+
+    /// Whether the parts can be read again with the same result.
+    pub(super) fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Inventory(inventory) => inventory.info().repeatable,
+            Self::Nothing | Self::Snapshot(_) => true,
+        }
+    }
+
+    /// Streams the entries of a part.
+    pub(super) fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        match self {
+            Self::Nothing => Box::pin(futures::stream::empty()),
+            Self::Inventory(inventory) => inventory.read(part),
+            Self::Snapshot(snapshot) => snapshot.entries(),
+        }
+    }
+}
+
+impl From<Arc<dyn Inventory>> for Side {
+    fn from(inventory: Arc<dyn Inventory>) -> Self {
+        Self::Inventory(inventory)
+    }
+}
+
+impl From<Arc<dyn Snapshot>> for Side {
+    fn from(snapshot: Arc<dyn Snapshot>) -> Self {
+        Self::Snapshot(snapshot)
+    }
+}

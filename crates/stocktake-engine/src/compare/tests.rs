@@ -1,0 +1,206 @@
+//! Every road against a plain model, and the promises about failure.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::TryStreamExt;
+use proptest::prelude::*;
+use stocktake_core::{Change, Entry, Inventory, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::options::Limits;
+use super::sort::SortLimits;
+use super::spool::SpoolLimits;
+use super::testing::{ListedInventory, listed, meeting_entries, oracle};
+use super::{ChangeSet, CompareOptions, Side, compare_within};
+
+/// Bounds so small that a handful of rows meets each of them.
+const TINY: Limits = Limits {
+    open_parts: 3,
+    sort: SortLimits { memory_bytes: 200, fan_in: 2, frame_bytes: 40 },
+    changes: SpoolLimits { memory_bytes: 100, frame_bytes: 60, frame_rows: 3 },
+};
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(future)
+}
+
+async fn diff(previous: Side, current: Side, limits: Limits) -> stocktake_core::Result<ChangeSet> {
+    compare_within(previous, current, &CompareOptions::default(), limits, &(), &CancellationToken::new()).await
+}
+
+async fn changes(set: &ChangeSet) -> Vec<Change> {
+    let batches: Vec<_> = set.changes().try_collect().await.unwrap();
+    batches.iter().flat_map(|batch| batch.iter().map(|change| change.to_change()).collect::<Vec<_>>()).collect()
+}
+
+fn side(inventory: ListedInventory) -> Side {
+    Side::Inventory(Arc::new(inventory))
+}
+
+fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|a, b| a.key.cmp(&b.key));
+    entries
+}
+
+/// The ways in which the same rows may be laid out.
+fn layouts(entries: &[Entry]) -> Vec<Vec<Vec<Entry>>> {
+    let in_order = sorted(entries.to_vec());
+    let files = entries.len().div_ceil(4).max(1);
+    vec![
+        vec![in_order.clone()],
+        // Files that follow each other, the last first.
+        in_order.chunks(files).rev().map(<[Entry]>::to_vec).collect(),
+        // Two sorted files that overlap.
+        entries.chunks(entries.len().div_ceil(2).max(1)).map(|part| sorted(part.to_vec())).collect(),
+        // As they come, in several files.
+        entries.chunks(files).map(<[Entry]>::to_vec).collect(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_layout_and_every_bound_gives_what_the_model_gives(
+        previous in meeting_entries(40),
+        current in meeting_entries(40),
+    ) {
+        let (expected, counts) = oracle(&previous, &current);
+        run(async {
+            for (before, now) in layouts(&previous).into_iter().zip(layouts(&current).into_iter().rev()) {
+                for limits in [TINY, Limits::of(0)] {
+                    for repeatable in [true, false] {
+                        let [before, now] = [&before, &now].map(|parts| {
+                            let inventory = ListedInventory::new(parts.clone());
+                            side(if repeatable { inventory } else { inventory.once() })
+                        });
+                        let set = diff(before, now, limits).await.unwrap();
+                        prop_assert_eq!(set.counts(), &counts);
+                        prop_assert_eq!(&changes(&set).await, &expected);
+                        prop_assert_eq!(&changes(&set).await, &expected);
+                        prop_assert_eq!(set.len(), expected.len() as u64);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn against_nothing_everything_is_added_or_deleted(entries in meeting_entries(40)) {
+        run(async {
+            for parts in layouts(&entries) {
+                let set = diff(Side::Nothing, side(ListedInventory::new(parts.clone())), TINY).await.unwrap();
+                let (expected, counts) = oracle(&[], &entries);
+                prop_assert_eq!(set.counts(), &counts);
+                prop_assert_eq!(changes(&set).await, expected);
+                let set = diff(side(ListedInventory::new(parts)), Side::Nothing, TINY).await.unwrap();
+                let (expected, counts) = oracle(&entries, &[]);
+                prop_assert_eq!(set.counts(), &counts);
+                prop_assert_eq!(changes(&set).await, expected);
+            }
+            Ok(())
+        })?;
+    }
+}
+
+fn numbered(numbers: impl IntoIterator<Item = u32>) -> Vec<Entry> {
+    let entry = |n| Entry::new(format!("key/{n:06}").as_str(), u64::from(n), Timestamp::from_millis(0)).with_etag("e");
+    numbers.into_iter().map(entry).collect()
+}
+
+#[test]
+fn files_in_order_are_open_one_at_a_time_and_nothing_is_put_down() {
+    let parts = |from: u32| (0..20).map(|part| numbered(from + part * 100..from + part * 100 + 100)).collect();
+    let (previous, current): (Vec<_>, Vec<_>) = (parts(0), parts(1));
+    let limits = Limits { open_parts: 1, ..Limits::of(0) };
+    run(async {
+        let set =
+            diff(side(ListedInventory::new(previous)), side(ListedInventory::new(current)), limits).await.unwrap();
+        assert_eq!((set.counts().added.objects, set.counts().deleted.objects), (1, 1));
+        assert_eq!((set.work().spilled_bytes, set.work().restarts), (0, 0));
+    });
+}
+
+#[test]
+fn disorder_found_late_voids_what_was_concluded() {
+    let mut entries = numbered(0..1000);
+    entries.swap(997, 998);
+    let (expected, counts) = oracle(&numbered(5..1000), &entries);
+    run(async {
+        let set =
+            diff(side(ListedInventory::new(vec![numbered(5..1000)])), side(ListedInventory::new(vec![entries])), TINY);
+        let set = set.await.unwrap();
+        assert_eq!(set.work().restarts, 1);
+        assert_eq!(set.counts(), &counts);
+        assert_eq!(changes(&set).await, expected);
+    });
+}
+
+#[test]
+fn a_listing_is_read_once_even_when_the_other_side_is_read_anew() {
+    let mut entries = numbered(0..500);
+    entries.swap(490, 491);
+    run(async {
+        let once = Arc::new(ListedInventory::new(vec![numbered(0..400)]).once());
+        let set = diff(
+            Side::Inventory(Arc::clone(&once) as Arc<dyn Inventory>),
+            Side::Inventory(listed(vec![entries])),
+            TINY,
+        );
+        assert_eq!(set.await.unwrap().counts().added.objects, 100);
+        assert_eq!(once.reads.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_part_that_fails_at_its_very_end_is_an_error_on_every_road() {
+    let broken = |entries: Vec<Entry>| {
+        let mut inventory = ListedInventory::new(vec![numbered(0..50), entries]);
+        inventory.failing_part = Some(1);
+        inventory
+    };
+    let shuffled: Vec<_> = numbered(50..100).into_iter().rev().collect();
+    run(async {
+        for inventory in [broken(numbered(50..100)), broken(shuffled.clone()), broken(shuffled).once()] {
+            let whole = side(ListedInventory::new(vec![numbered(0..100)]));
+            let error = diff(whole, side(inventory), TINY).await.unwrap_err();
+            assert_eq!(error.code(), "inventory_corrupt");
+        }
+    });
+}
+
+#[test]
+fn a_key_outside_the_stated_prefix_is_refused_by_name() {
+    let options = CompareOptions::default().with_inventory_prefix("key/00").with_path("key/00001");
+    run(async {
+        let cancel = CancellationToken::new();
+        let compare = |entries| {
+            let current = side(ListedInventory::new(vec![entries]));
+            compare_within(Side::Nothing, current, &options, TINY, &(), &cancel)
+        };
+        let error = compare(numbered([5, 12, 10_000])).await.unwrap_err();
+        assert_eq!(error.code(), "inventory_scope_mismatch");
+        assert!(error.to_string().contains("key/010000"), "{error}");
+        let set = compare(numbered(0..30)).await.unwrap();
+        assert_eq!((set.counts().scanned.objects, set.counts().outside_rows), (10, 20));
+    });
+}
+
+#[test]
+fn cancelling_ends_it_and_a_full_disk_is_said() {
+    let shuffled = || side(ListedInventory::new(vec![numbered((0..3000).rev())]));
+    run(async {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let options = CompareOptions::default();
+        let error = compare_within(Side::Nothing, shuffled(), &options, TINY, &(), &cancel).await.unwrap_err();
+        assert_eq!(error.code(), "cancelled");
+
+        let options = CompareOptions::default().with_temp_folder("/nonexistent-folder");
+        let cancel = CancellationToken::new();
+        let error = compare_within(Side::Nothing, shuffled(), &options, TINY, &(), &cancel).await.unwrap_err();
+        assert_eq!(error.code(), "local_storage");
+    });
+}
