@@ -1,0 +1,395 @@
+//! A backup, from choosing an inventory to the commit: the one file that knows all stages.
+//!
+//! It comes in two steps. [`Backup::plan`] chooses and checks the inventory,
+//! compares it with the parent snapshot and passes the guards; what it returns
+//! tells exactly what will be done, and nothing was written. [`BackupPlan::run`]
+//! copies, packs, and commits.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use stocktake_core::{
+    Catalog, ChangeCounts, Clock, Entropy, Error, Event, Inventory, InventoryInfo, InventoryReader, InventoryUse,
+    JobCounters, JobId, JobSpec, JobSummary, Location, Observer, RequestCounts, Result, Scope, Snapshot,
+    SnapshotRecord, Source, Tally, Trigger,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::compare::{ChangeSet, CompareOptions, Guards, Side, compare};
+use crate::copy::{self, CopyJob, CopyOptions, Outlook, Progress, outlook};
+use crate::filter::FilterRules;
+use crate::select::{self, Choice};
+use crate::{Meter, OpenVault};
+
+/// What to back up, and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BackupOptions {
+    /// The plan whose line of snapshots this one continues. Default `"default"`.
+    pub plan: String,
+    /// Name of the snapshot; made up from its id when `None`.
+    pub name: Option<String>,
+    /// What caused the job. Default: somebody asked for it.
+    pub trigger: Trigger,
+    /// Whether to build on the last snapshot of the plan. Default: where there is one.
+    pub mode: BackupMode,
+    /// Which inventory to use, how old it may be, and which bucket and prefix it must cover.
+    pub inventory: Choice,
+    /// The source as it is recorded in the snapshot, without credentials.
+    pub source: Location,
+    /// How the comparison is done: memory, source path, stated prefix of the inventory.
+    pub compare: CompareOptions,
+    /// Which of the source's objects are in scope.
+    pub filters: FilterRules,
+    /// When to stop before anything is written.
+    pub guards: Guards,
+    /// How objects are copied.
+    pub copy: CopyOptions,
+}
+
+impl BackupOptions {
+    /// Defaults for the source that people write as `source`.
+    pub fn new(source: Location) -> Self {
+        Self {
+            plan: "default".into(),
+            name: None,
+            trigger: Trigger::Manual,
+            mode: BackupMode::Incremental,
+            inventory: Choice::default(),
+            source,
+            compare: CompareOptions::default(),
+            filters: FilterRules::default(),
+            guards: Guards::default(),
+            copy: CopyOptions::default(),
+        }
+    }
+}
+
+/// Whether to build on an earlier snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupMode {
+    /// On the last one of the plan, where there is one and its scope is the same.
+    Incremental,
+    /// On none: every object is read again.
+    Full,
+}
+
+/// The parts of a backup: what does the work.
+#[derive(Clone)]
+pub struct Backup {
+    source: Arc<dyn Source>,
+    inventories: Arc<dyn InventoryReader>,
+    vault: OpenVault,
+    catalog: Arc<dyn Catalog>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    meter: Meter,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+}
+
+impl Backup {
+    /// A backup from `source`, whose objects `inventories` tell, into `vault`, recorded in `catalog`.
+    pub fn new(
+        source: Arc<dyn Source>,
+        inventories: Arc<dyn InventoryReader>,
+        vault: OpenVault,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let meter = Meter::new();
+        let observer = Arc::new(());
+        let cancel = CancellationToken::new();
+        Self { source, inventories, vault, catalog, clock, entropy, meter, observer, cancel }
+    }
+
+    /// Tells `observer` what happens.
+    #[must_use]
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Counts requests on `meter`, which the vault and catalog may be using already.
+    #[must_use]
+    pub fn meter(self, meter: Meter) -> Self {
+        Self { meter, ..self }
+    }
+
+    /// Ends with [`Error::Cancelled`] soon after `cancel` is.
+    #[must_use]
+    pub fn cancel(self, cancel: CancellationToken) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// Chooses and checks an inventory, compares it, and says what a run will do. Writes nothing.
+    ///
+    /// # Errors
+    /// - Those of choosing and reading an inventory; see [`Error::is_refusal`].
+    /// - [`Error::GuardMassChange`]: a guard stopped it.
+    /// - [`Error::NameTaken`].
+    pub async fn plan(self, options: BackupOptions) -> Result<BackupPlan> {
+        let started = self.clock.now();
+        let snapshots = self.catalog.snapshots().await?;
+        if let Some(name) = &options.name {
+            check_name(name, &snapshots)?;
+        }
+        let last = match options.mode {
+            BackupMode::Full => None,
+            BackupMode::Incremental => snapshots.into_iter().rev().find(|record| record.plan == options.plan),
+        };
+        let infos = self.inventories.inventories().await?;
+        let last_use = last.as_ref().map(|record| &record.summary.inventory);
+        let info = select::choose(&infos, &options.inventory, started, last_use, &self.location())?;
+        select::check_prefix(info, &options.compare.path, &options.compare.inventory_prefix)?;
+        let summary_scope = scope(&options);
+        let parent = self.parent(last, info, &summary_scope).await?;
+        let inventory = self.inventories.open(info).await?;
+        let changes = self.compare(&options, parent.as_ref(), inventory.clone()).await?;
+        if let Some(parent) = &parent {
+            options.guards.check(changes.counts(), &parent.record().total)?;
+        }
+        let to_copy = to_copy(&changes).await?;
+        self.observer.on_event(&Event::Planned { counts: changes.counts(), to_copy: to_copy.tally });
+        Ok(BackupPlan { backup: self, options, started, scope: summary_scope, parent, inventory, changes, to_copy })
+    }
+
+    /// The snapshot to build on, unless the scope changed.
+    async fn parent(
+        &self,
+        last: Option<SnapshotRecord>,
+        info: &InventoryInfo,
+        scope: &Scope,
+    ) -> Result<Option<Arc<dyn Snapshot>>> {
+        let Some(last) = last else { return Ok(None) };
+        if let Some(reason) = select::scope_change(&last.summary, info, scope) {
+            let message = format!("{reason}, so this is a full backup");
+            self.observer.on_event(&Event::Notice { message: &message });
+            return Ok(None);
+        }
+        self.catalog.open(last.id).await.map(Some)
+    }
+
+    async fn compare(
+        &self,
+        options: &BackupOptions,
+        parent: Option<&Arc<dyn Snapshot>>,
+        inventory: Arc<dyn Inventory>,
+    ) -> Result<ChangeSet> {
+        let previous = parent.map_or(Side::Nothing, |parent| Side::Snapshot(parent.clone()));
+        let current = Side::Inventory(inventory);
+        let rules = &options.filters;
+        let mut settings = options.compare.clone();
+        if !rules.is_empty() {
+            settings = settings.with_filter(rules.compile(self.clock.now())?);
+        }
+        compare(previous, current, &settings, self.entropy.as_ref(), self.observer.as_ref(), &self.cancel).await
+    }
+
+    fn location(&self) -> Location {
+        Location::new(self.inventories.to_string())
+    }
+}
+
+fn check_name(name: &str, snapshots: &[SnapshotRecord]) -> Result<()> {
+    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
+        return Err(Error::invalid(format!(
+            "{name:?} can't be the name of a snapshot: it has 1 to 256 printable bytes"
+        )));
+    }
+    match snapshots.iter().find(|record| record.name == name) {
+        Some(record) => Err(Error::NameTaken { name: name.to_owned(), snapshot: record.id }),
+        None => Ok(()),
+    }
+}
+
+fn scope(options: &BackupOptions) -> Scope {
+    Scope {
+        source: options.source.clone(),
+        path: options.compare.path.escape_ascii().to_string(),
+        filters: options.filters.texts(),
+    }
+}
+
+/// What is to be read from the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Objects to be read, and their bytes; objects of which only metadata is read count no bytes.
+    pub tally: Tally,
+    /// GET requests to the source: one an object, if nothing has to be repeated.
+    pub source_get: u64,
+    /// Objects in an archive class that will be listed without bytes.
+    pub archived: Tally,
+}
+
+/// Counts what will be read, before the first byte moves.
+async fn to_copy(changes: &ChangeSet) -> Result<Forecast> {
+    let mut forecast = Forecast::default();
+    let mut batches = changes.changes();
+    while let Some(batch) = batches.try_next().await? {
+        for change in batch.iter() {
+            match outlook(&change) {
+                Outlook::Nothing => {}
+                Outlook::Read(bytes) => forecast.tally.add(bytes),
+                Outlook::Archived(bytes) => forecast.archived.add(bytes),
+            }
+        }
+    }
+    forecast.source_get = forecast.tally.objects;
+    Ok(forecast)
+}
+
+/// A backup that is decided and not yet done.
+pub struct BackupPlan {
+    backup: Backup,
+    options: BackupOptions,
+    started: stocktake_core::Timestamp,
+    scope: Scope,
+    parent: Option<Arc<dyn Snapshot>>,
+    inventory: Arc<dyn Inventory>,
+    changes: ChangeSet,
+    to_copy: Forecast,
+}
+
+impl BackupPlan {
+    /// The inventory it rests on.
+    pub fn inventory(&self) -> &InventoryInfo {
+        self.inventory.info()
+    }
+
+    /// The snapshot it builds on.
+    pub fn parent(&self) -> Option<&SnapshotRecord> {
+        self.parent.as_ref().map(|parent| parent.record())
+    }
+
+    /// What differs from the parent.
+    pub fn changes(&self) -> &ChangeSet {
+        &self.changes
+    }
+
+    /// What will be read from the source.
+    pub fn forecast(&self) -> &Forecast {
+        &self.to_copy
+    }
+
+    /// Copies what changed and commits the snapshot.
+    ///
+    /// Objects that can't be copied are counted as failed, and the snapshot is
+    /// committed without them or with what the parent had.
+    ///
+    /// # Errors
+    /// Whatever keeps the snapshot from being committed. What was written until
+    /// then is garbage that nothing refers to.
+    ///
+    /// # Cancel safety
+    /// Dropping the future commits nothing, unless it was already being committed;
+    /// the list of snapshots tells.
+    pub async fn run(self) -> Result<BackupReport> {
+        let Self { backup, options, started, scope, parent, inventory, changes, to_copy } = self;
+        let id = JobId::generate(started, backup.entropy.as_ref());
+        let spec = JobSpec {
+            id,
+            name: options.name.unwrap_or_else(|| default_name(options.trigger, id)),
+            plan: options.plan,
+            trigger: options.trigger,
+            parent: parent.as_ref().map(|parent| parent.record().id),
+            started,
+        };
+        let mut writer = backup.catalog.begin(spec).await?;
+        let job = Arc::new(CopyJob {
+            job: id,
+            source: backup.meter.source(backup.source.clone()),
+            vault: backup.vault.vault.clone(),
+            key: backup.vault.key.clone(),
+            parent,
+            options: options.copy,
+            meter: backup.meter.clone(),
+            cancel: backup.cancel.clone(),
+            progress: Progress::new(backup.observer.clone(), to_copy.tally),
+        });
+        let owned = changes.changes().map_ok(|batch| batch.iter().map(|change| change.to_change()).collect()).boxed();
+        copy::copy(job.clone(), owned, writer.as_mut()).await?;
+        let counters = JobCounters {
+            changes: *changes.counts(),
+            written: Tally { objects: 0, bytes: backup.meter.vault_bytes().into() },
+            requests: backup.meter.requests(),
+            retries: backup.meter.retries(),
+            ..job.progress.counters()
+        };
+        let as_of_end = backup.clock.now();
+        let summary = summary(scope, inventory.info(), as_of_end, counters);
+        let record = writer.commit(summary).await?;
+        let requests = backup.meter.requests();
+        backup.observer.on_event(&Event::Committed { snapshot: record.id, requests: &requests });
+        let written = Tally { objects: requests.vault_put, bytes: backup.meter.vault_bytes().into() };
+        Ok(BackupReport { snapshot: record, written, requests })
+    }
+}
+
+fn default_name(trigger: Trigger, id: JobId) -> String {
+    let kind = match trigger {
+        Trigger::Manual => "manualbk",
+        Trigger::Scheduled => "autobk",
+    };
+    format!("{kind}_{}", id.short())
+}
+
+fn summary(
+    scope: Scope,
+    info: &InventoryInfo,
+    as_of_end: stocktake_core::Timestamp,
+    mut counters: JobCounters,
+) -> JobSummary {
+    counters.written.objects = counters.requests.vault_put;
+    JobSummary {
+        scope,
+        as_of_start: info.created,
+        as_of_end,
+        inventory: InventoryUse {
+            location: info.location.clone(),
+            created: info.created,
+            format: info.format,
+            versions: info.versions,
+            fields: info.fields.clone(),
+        },
+        counters,
+    }
+}
+
+/// What a backup did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupReport {
+    /// The snapshot, with its counters as of the moment before the commit.
+    pub snapshot: SnapshotRecord,
+    /// Blobs and bytes written to the vault, the commit's included.
+    pub written: Tally,
+    /// Requests sent, the commit's included.
+    pub requests: RequestCounts,
+}
+
+impl BackupReport {
+    /// How the job ended.
+    pub fn status(&self) -> JobStatus {
+        if self.snapshot.summary.counters.failed.objects == 0 {
+            JobStatus::Completed
+        } else {
+            JobStatus::CompletedWithIssues
+        }
+    }
+
+    /// What the comparison found.
+    pub fn changes(&self) -> &ChangeCounts {
+        &self.snapshot.summary.counters.changes
+    }
+}
+
+/// How a job ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// All was done.
+    Completed,
+    /// Some objects failed; each was told to the observer.
+    CompletedWithIssues,
+}

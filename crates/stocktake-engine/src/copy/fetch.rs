@@ -1,0 +1,395 @@
+//! Reads objects from the source: one conditional GET each, many at once, results in key order.
+//!
+//! Each read runs as a task of its own, so it goes on while earlier objects are
+//! being packed. Memory is reserved before a task begins, in key order, so the
+//! object that is waited for next always has its share.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{BoxStream, StreamExt};
+use md5::{Digest, Md5};
+use stocktake_core::{
+    BytesColumn, Change, Entry, EntryFlags, Error, ObjectRead, Provenance, Result, Row, RowBatch, Wanted,
+};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::decide::{Action, archived_row, decide, unreadable_row};
+use super::{CopyJob, OnChanged, RowOp};
+use crate::retry::retried;
+
+/// A task whose result is awaited in order, or one that had no need of a task.
+pub(crate) enum Pending {
+    Ready(Box<RowOp>),
+    Task(AbortOnDropHandle<Result<Fetched>>),
+}
+
+/// What came of one object.
+pub(crate) enum Fetched {
+    /// The row is known; no bytes are to be packed.
+    Row(Box<RowOp>),
+    /// A small object, whole, with its keyed hash.
+    Small { head: RowHead, bytes: Bytes, hash: [u8; 32], reserved: OwnedSemaphorePermit },
+    /// A large object, as it arrives.
+    Large { head: RowHead, body: LargeBody },
+}
+
+/// A row whose content is not known yet.
+#[derive(Debug, Clone)]
+pub(crate) struct RowHead {
+    pub entry: Entry,
+    pub provenance: Provenance,
+    pub attributes: Bytes,
+    pub previous: Option<Row>,
+}
+
+/// The bytes of a large object: exactly as many as its size, or an error.
+pub(crate) struct LargeBody {
+    pub bytes: Receiver<Result<Bytes>>,
+    _pump: AbortOnDropHandle<()>,
+    _reserved: OwnedSemaphorePermit,
+}
+
+/// Looks up parents and starts reads.
+pub(crate) async fn run(
+    job: &Arc<CopyJob>,
+    mut changes: BoxStream<'static, Result<Vec<Change>>>,
+    out: Sender<Pending>,
+) -> Result<()> {
+    let budget = Arc::new(Semaphore::new(units(job.options.buffer_bytes as u64)));
+    while let Some(batch) = changes.next().await {
+        let batch = batch?;
+        let previous = previous_rows(job, &batch).await?;
+        let mut previous = previous.iter().peekable();
+        for change in batch {
+            let row = previous.next_if(|row| row.entry.key == change.entry().key.as_bytes()).map(|row| row.to_row());
+            let pending = start(job, &budget, decide(change, row, job.options.on_archived)).await?;
+            if out.send(pending).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The parent's rows of the keys that have one, in key order.
+async fn previous_rows(job: &CopyJob, changes: &[Change]) -> Result<RowBatch> {
+    let keys: BytesColumn =
+        changes.iter().filter_map(|change| change.previous.as_ref()).map(|entry| entry.key.as_bytes()).collect();
+    match &job.parent {
+        Some(parent) if !keys.is_empty() => parent.lookup(&keys).await,
+        _ => Ok(RowBatch::default()),
+    }
+}
+
+async fn start(job: &Arc<CopyJob>, budget: &Arc<Semaphore>, action: Action) -> Result<Pending> {
+    let job = job.clone();
+    match action {
+        Action::Row(row) => Ok(Pending::Ready(Box::new(row))),
+        Action::Archive { entry, previous } => {
+            job.progress.archived(&entry.key, entry.size);
+            Ok(Pending::Ready(Box::new(archived_row(entry, previous))))
+        }
+        Action::RefuseArchived { entry, previous } => {
+            let location = stocktake_core::Location::new(job.source.to_string());
+            let error = Error::ObjectArchived { key: entry.key.clone(), location };
+            job.progress.failed(&entry.key, entry.size, error)?;
+            Ok(Pending::Ready(Box::new(unreadable_row(previous))))
+        }
+        Action::Refresh { entry, previous } => {
+            let reserved = reserve(budget, 0, &job).await;
+            Ok(spawn(async move {
+                let _reserved = reserved;
+                refresh(&job, entry, previous).await
+            }))
+        }
+        Action::Copy { entry, previous } => {
+            let reserved = reserve(budget, entry.size, &job).await;
+            Ok(spawn(async move { copy_object(&job, entry, previous, reserved).await }))
+        }
+    }
+}
+
+fn spawn(task: impl Future<Output = Result<Fetched>> + Send + 'static) -> Pending {
+    Pending::Task(AbortOnDropHandle::new(tokio::spawn(task)))
+}
+
+/// Reserves memory for an object of `size` bytes. Large objects pass through in pieces, so they need less.
+async fn reserve(budget: &Arc<Semaphore>, size: u64, job: &CopyJob) -> OwnedSemaphorePermit {
+    let wanted = units(size.min(job.options.large_object_bytes)).min(units(job.options.buffer_bytes as u64));
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+    budget.clone().acquire_many_owned(wanted).await.expect("the semaphore is never closed")
+}
+
+/// Memory is reserved in units of a kibibyte, at least one.
+fn units(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS)
+}
+
+/// Asks for the object's attributes: the same conditional GET, for one byte of it.
+async fn refresh(job: &CopyJob, entry: Entry, previous: Row) -> Result<Fetched> {
+    let range = (entry.size > 0).then_some(0..1);
+    let read = retried(&job.meter, || job.source.read(Wanted::Exactly(&entry), range.clone())).await;
+    match read {
+        Ok(read) => {
+            job.progress.copied(&entry.key, 0, 0);
+            let attributes = read.attributes.encode().into();
+            let put = Row { entry, content: previous.content.clone(), provenance: Provenance::Exact, attributes };
+            Ok(Fetched::Row(Box::new(RowOp { put: Some(put), previous: Some(previous) })))
+        }
+        Err(error) => unread(job, &entry, Some(previous), error),
+    }
+}
+
+async fn copy_object(
+    job: &Arc<CopyJob>,
+    entry: Entry,
+    previous: Option<Row>,
+    reserved: OwnedSemaphorePermit,
+) -> Result<Fetched> {
+    match read_wanted(job, Wanted::Exactly(&entry)).await {
+        Ok(body) => body.into_fetched(job, &entry, Provenance::Exact, previous, reserved),
+        Err(Error::ObjectChanged { .. }) if job.options.on_changed == OnChanged::Newer => {
+            match read_wanted(job, Wanted::Current(&entry.key)).await {
+                Ok(body) => body.into_fetched(job, &entry, Provenance::Newer, previous, reserved),
+                Err(error) => unread(job, &entry, previous, error),
+            }
+        }
+        Err(error) => unread(job, &entry, previous, error),
+    }
+}
+
+/// What becomes of an object that was not read.
+fn unread(job: &CopyJob, entry: &Entry, previous: Option<Row>, error: Error) -> Result<Fetched> {
+    let row = match error {
+        Error::ObjectNotFound { .. } => {
+            job.progress.vanished(&entry.key, entry.size);
+            RowOp { previous, put: None }
+        }
+        Error::ObjectArchived { .. } if job.options.on_archived == super::OnArchived::Skip => {
+            job.progress.archived(&entry.key, entry.size);
+            archived_row(entry.clone(), previous)
+        }
+        Error::ObjectChanged { .. } if job.options.on_changed == OnChanged::Skip => {
+            job.progress.newer(&entry.key, entry.size);
+            unreadable_row(previous)
+        }
+        error => {
+            job.progress.failed(&entry.key, entry.size, error)?;
+            unreadable_row(previous)
+        }
+    };
+    Ok(Fetched::Row(Box::new(row)))
+}
+
+/// An object that was opened, and read if it is small.
+struct Opened {
+    facts: Facts,
+    bytes: OpenedBytes,
+}
+
+enum OpenedBytes {
+    Small(Bytes, [u8; 32]),
+    Large(Box<ObjectRead>),
+}
+
+/// What the answer said of the object.
+struct Facts {
+    size: u64,
+    last_modified: stocktake_core::Timestamp,
+    etag: Option<stocktake_core::ETag>,
+    version: Option<String>,
+    class: String,
+    attributes: Bytes,
+}
+
+async fn read_wanted(job: &CopyJob, wanted: Wanted<'_>) -> Result<Opened> {
+    retried(&job.meter, || async {
+        let mut read = job.source.read(wanted, None).await?;
+        let facts = Facts {
+            size: read.size,
+            last_modified: read.last_modified,
+            etag: read.etag.take(),
+            version: read.version.take(),
+            class: std::mem::take(&mut read.class),
+            attributes: read.attributes.encode().into(),
+        };
+        if read.size > job.options.large_object_bytes {
+            return Ok(Opened { facts, bytes: OpenedBytes::Large(Box::new(read)) });
+        }
+        let (bytes, hash) = read_small(job, wanted, read).await?;
+        Ok(Opened { facts, bytes: OpenedBytes::Small(bytes, hash) })
+    })
+    .await
+}
+
+/// From this length on, hashing moves to a blocking thread.
+const HASH_INLINE_BYTES: usize = 128 << 10;
+
+async fn read_small(job: &CopyJob, wanted: Wanted<'_>, mut read: ObjectRead) -> Result<(Bytes, [u8; 32])> {
+    let mut pieces = BytesMut::new();
+    let mut first = None;
+    while let Some(piece) = read.body.next().await {
+        let piece = piece?;
+        if (pieces.len() + first.as_ref().map_or(0, Bytes::len) + piece.len()) as u64 > read.size {
+            return Err(damaged(job, wanted, "more bytes than announced".into()));
+        }
+        // Most small objects arrive in one piece, which is then not copied.
+        if first.is_none() && pieces.is_empty() {
+            first = Some(piece);
+        } else {
+            if let Some(first) = first.take() {
+                pieces.extend_from_slice(&first);
+            }
+            pieces.extend_from_slice(&piece);
+        }
+    }
+    let bytes = first.unwrap_or_else(|| pieces.freeze());
+    if bytes.len() as u64 != read.size {
+        return Err(damaged(job, wanted, format!("{} of {} bytes", bytes.len(), read.size)));
+    }
+    let md5 = expected_md5(wanted);
+    let key = job.key.clone();
+    let hash = move || {
+        let mut hasher = key.content_hasher();
+        hasher.update(&bytes);
+        let md5_fits = md5.is_none_or(|md5| Md5::digest(&bytes)[..] == md5);
+        (bytes, hasher.finish_full(), md5_fits)
+    };
+    let (bytes, hash, md5_fits) = if read.size as usize >= HASH_INLINE_BYTES {
+        tokio::task::spawn_blocking(hash).await.expect("hashing does not panic")
+    } else {
+        hash()
+    };
+    if md5_fits { Ok((bytes, hash)) } else { Err(damaged(job, wanted, MD5_DIFFERS.into())) }
+}
+
+const MD5_DIFFERS: &str = "the MD5 of its bytes is not its ETag";
+
+/// The MD5 that the bytes must have, where the inventory's ETag is known to be one.
+fn expected_md5(wanted: Wanted<'_>) -> Option<[u8; 16]> {
+    let Wanted::Exactly(entry) = wanted else { return None };
+    let is_md5 = entry.flags.has(EntryFlags::ETAG_IS_MD5) && !entry.flags.has(EntryFlags::MULTIPART);
+    entry.etag.as_ref().filter(|_| is_md5)?.code().md5_shaped()
+}
+
+fn damaged(job: &CopyJob, wanted: Wanted<'_>, problem: String) -> Error {
+    let location = stocktake_core::Location::new(job.source.to_string());
+    Error::ObjectDamaged { key: wanted.key().clone(), location, problem }
+}
+
+impl Opened {
+    fn into_fetched(
+        self,
+        job: &Arc<CopyJob>,
+        listed: &Entry,
+        provenance: Provenance,
+        previous: Option<Row>,
+        reserved: OwnedSemaphorePermit,
+    ) -> Result<Fetched> {
+        let Facts { size, last_modified, etag, version, class, attributes } = self.facts;
+        let entry = match provenance {
+            Provenance::Newer => Entry {
+                key: listed.key.clone(),
+                version,
+                size,
+                last_modified,
+                etag,
+                class: if class.is_empty() { listed.class.clone() } else { class },
+                flags: EntryFlags::NONE,
+            },
+            _ => listed.clone(),
+        };
+        if size != entry.size {
+            let problem = format!("it has {size} bytes, the inventory says {}", entry.size);
+            let error = damaged(job, Wanted::Exactly(&entry), problem);
+            return unread(job, listed, previous, error);
+        }
+        if provenance == Provenance::Newer {
+            job.progress.newer(&entry.key, size);
+        }
+        let head = RowHead { entry, provenance, attributes, previous };
+        Ok(match self.bytes {
+            OpenedBytes::Small(bytes, hash) => {
+                job.progress.copied(&head.entry.key, listed.size, size);
+                Fetched::Small { head, bytes, hash, reserved }
+            }
+            OpenedBytes::Large(read) => {
+                let body = LargeBody::pump(job, head.entry.clone(), *read, reserved);
+                Fetched::Large { head, body }
+            }
+        })
+    }
+}
+
+/// Pieces of a large object that wait to be cut. A piece is what the store's client yields, well under a mebibyte.
+const LARGE_QUEUE: usize = 16;
+
+impl LargeBody {
+    /// Reads the object to its end in a task of its own; a broken connection is taken up where it broke.
+    fn pump(job: &Arc<CopyJob>, entry: Entry, read: ObjectRead, reserved: OwnedSemaphorePermit) -> Self {
+        let (out, bytes) = channel(LARGE_QUEUE);
+        let job = job.clone();
+        let task = tokio::spawn(async move {
+            if let Err(error) = pump(&job, &entry, read, &out).await {
+                // The receiver may be gone when the job was cancelled.
+                let _ = out.send(Err(error)).await;
+            }
+        });
+        Self { bytes, _pump: AbortOnDropHandle::new(task), _reserved: reserved }
+    }
+
+    /// Reads the object again from its beginning.
+    pub(crate) async fn reopen(self, job: &Arc<CopyJob>, entry: &Entry) -> Result<Self> {
+        let Self { _reserved: reserved, .. } = self;
+        let read = retried(&job.meter, || job.source.read(Wanted::Exactly(entry), None)).await?;
+        Ok(Self::pump(job, entry.clone(), read, reserved))
+    }
+}
+
+/// How often a broken connection is taken up again without a byte having arrived.
+const MAX_RESUMES: u32 = 4;
+
+async fn pump(job: &CopyJob, entry: &Entry, read: ObjectRead, out: &Sender<Result<Bytes>>) -> Result<()> {
+    let wanted = Wanted::Exactly(entry);
+    let mut md5 = expected_md5(wanted).map(|expected| (Md5::new(), expected));
+    let mut body = read.body;
+    let mut at = 0;
+    let mut resumed = 0;
+    while at < entry.size {
+        match body.next().await {
+            Some(Ok(piece)) => {
+                at += piece.len() as u64;
+                resumed = 0;
+                if at > entry.size {
+                    return Err(damaged(job, wanted, "more bytes than announced".into()));
+                }
+                if let Some((md5, _)) = &mut md5 {
+                    md5.update(&piece);
+                }
+                if out.send(Ok(piece)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Some(Err(error)) if !error.is_retryable() || resumed == MAX_RESUMES => return Err(error),
+            None if resumed == MAX_RESUMES => {
+                return Err(damaged(job, wanted, format!("{at} of {} bytes", entry.size)));
+            }
+            _ => {
+                resumed += 1;
+                body = resume(job, entry, at).await?;
+            }
+        }
+    }
+    let md5_fits = md5.is_none_or(|(md5, expected)| md5.finalize()[..] == expected);
+    if md5_fits { Ok(()) } else { Err(damaged(job, wanted, MD5_DIFFERS.into())) }
+}
+
+async fn resume(job: &CopyJob, entry: &Entry, at: u64) -> Result<BoxStream<'static, Result<Bytes>>> {
+    job.meter.retried();
+    let range = at..entry.size;
+    let read = retried(&job.meter, || job.source.read(Wanted::Exactly(entry), Some(range.clone()))).await?;
+    Ok(read.body)
+}

@@ -1,0 +1,239 @@
+//! Choosing the inventory of a job, and whether the last snapshot can be built on.
+//!
+//! Pure decisions: they take what is there and the time, and return the choice
+//! or the reason against it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stocktake_core::{
+    Error, InventoryFormat, InventoryInfo, InventoryUse, JobSummary, Location, Result, Scope, Timestamp,
+};
+
+/// How old an inventory may be by default: seven days.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Which inventory to use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Choice {
+    /// Which of those that are ready. Default: the newest.
+    pub which: Which,
+    /// How long ago its scan may have begun. Default: seven days.
+    pub max_age: Duration,
+    /// The bucket it must list; any when `None`.
+    pub bucket: Option<String>,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { which: Which::Newest, max_age: DEFAULT_MAX_AGE, bucket: None }
+    }
+}
+
+/// Which of the inventories that are ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// The one whose scan began last.
+    Newest,
+    /// The one whose scan began last among those up to this time.
+    AsOf(Timestamp),
+    /// The one whose manifest is here.
+    At(Location),
+}
+
+/// Chooses an inventory, or says why none will do.
+///
+/// `last` is the inventory of the snapshot that will be built on, if any; `location` is where `infos` were found.
+///
+/// # Errors
+/// - [`Error::InventoryNotFound`]: none is ready; it says what was there instead.
+/// - [`Error::InventoryTooOld`]: the one chosen began longer ago than allowed.
+/// - [`Error::InventoryStale`]: it is not newer than `last`.
+/// - [`Error::InventoryScopeMismatch`]: it lists another bucket.
+pub fn choose<'a>(
+    infos: &'a [InventoryInfo],
+    choice: &Choice,
+    now: Timestamp,
+    last: Option<&InventoryUse>,
+    location: &Location,
+) -> Result<&'a InventoryInfo> {
+    let info = pick(infos, &choice.which, location)?;
+    if let Some(bucket) = &choice.bucket
+        && *bucket != info.bucket
+    {
+        let problem = format!("it lists the bucket {}, the source is {bucket}", info.bucket);
+        return Err(Error::InventoryScopeMismatch { inventory: info.location.clone(), problem });
+    }
+    if now.since(info.created) > choice.max_age {
+        let (inventory, created) = (info.location.clone(), info.created);
+        return Err(Error::InventoryTooOld { inventory, created, max_age: choice.max_age });
+    }
+    match last {
+        Some(last) if info.format != InventoryFormat::Listing && info.created <= last.created => {
+            Err(Error::InventoryStale {
+                inventory: info.location.clone(),
+                created: info.created,
+                last_inventory: last.location.clone(),
+                last_created: last.created,
+            })
+        }
+        _ => Ok(info),
+    }
+}
+
+fn pick<'a>(infos: &'a [InventoryInfo], which: &Which, location: &Location) -> Result<&'a InventoryInfo> {
+    let fits = |info: &&InventoryInfo| match which {
+        Which::Newest => true,
+        Which::AsOf(time) => info.created <= *time,
+        Which::At(location) => info.location == *location,
+    };
+    let candidates = || infos.iter().filter(fits);
+    candidates().filter(|info| info.not_ready.is_none()).max_by_key(|info| info.created).ok_or_else(|| {
+        let newest = candidates().max_by_key(|info| info.created);
+        let problem = match newest {
+            Some(info) => {
+                let reason = info.not_ready.as_deref().unwrap_or("not ready");
+                format!("{} is not ready: {reason}", info.location)
+            }
+            None if infos.is_empty() => "there is none".to_owned(),
+            None => format!("none of the {} there is the one asked for", infos.len()),
+        };
+        Error::InventoryNotFound { location: location.clone(), problem }
+    })
+}
+
+/// Checks that what an inventory was filtered to covers what is to be backed up.
+///
+/// # Errors
+/// [`Error::InventoryScopeMismatch`] names what is missing.
+pub fn check_prefix(info: &InventoryInfo, path: &[u8], inventory_prefix: &[u8]) -> Result<()> {
+    if path.starts_with(inventory_prefix) {
+        return Ok(());
+    }
+    let problem = format!(
+        "it covers keys that begin with \"{}\" only, and the source path is \"{}\"",
+        inventory_prefix.escape_ascii(),
+        path.escape_ascii()
+    );
+    Err(Error::InventoryScopeMismatch { inventory: info.location.clone(), problem })
+}
+
+/// Why the last snapshot can't be built on, if so: it covers something else, or was
+/// made from other facts.
+pub fn scope_change(last: &JobSummary, info: &InventoryInfo, scope: &Scope) -> Option<String> {
+    let Scope { source, path, filters } = &last.scope;
+    if *source != scope.source {
+        return Some(format!("the source was {source} and is {} now", scope.source));
+    }
+    if *path != scope.path {
+        return Some(format!("the source path was \"{path}\" and is \"{}\" now", scope.path));
+    }
+    if *filters != scope.filters {
+        return Some("the filters differ from those of the last snapshot".into());
+    }
+    if last.inventory.versions != info.versions {
+        return Some("one inventory lists all versions and the other current objects only".into());
+    }
+    let (before, now) = (compared_fields(&last.inventory.fields), compared_fields(&info.fields));
+    (before != now).then(|| {
+        let list = |fields: &BTreeSet<String>| fields.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        format!("the inventory's fields were {} and are {} now", list(&before), list(&now))
+    })
+}
+
+/// Those of an inventory's fields that a comparison rests on, spelled alike for all formats.
+/// Ticking any other field changes nothing.
+fn compared_fields(fields: &[String]) -> BTreeSet<String> {
+    const COMPARED: [&str; 5] = ["key", "size", "lastmodifieddate", "etag", "storageclass"];
+    let spelled = fields.iter().map(|field| field.trim().to_lowercase().replace('_', ""));
+    spelled.filter(|field| COMPARED.contains(&field.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stocktake_core::{InventoryVersions, JobCounters};
+
+    fn info(name: &str, created: i64) -> InventoryInfo {
+        InventoryInfo {
+            location: Location::new(name),
+            created: Timestamp::from_millis(created),
+            bucket: "photos".into(),
+            format: InventoryFormat::Csv,
+            files: 1,
+            bytes: 1,
+            fields: ["Bucket", "Key", "Size", "LastModifiedDate", "ETag", "StorageClass"].map(String::from).to_vec(),
+            versions: InventoryVersions::Current,
+            not_ready: None,
+            repeatable: true,
+        }
+    }
+
+    fn used(info: &InventoryInfo) -> InventoryUse {
+        let InventoryInfo { location, created, format, versions, fields, .. } = info.clone();
+        InventoryUse { location, created, format, versions, fields }
+    }
+
+    fn choose_of(infos: &[InventoryInfo], choice: &Choice, last: Option<&InventoryUse>) -> Result<String> {
+        let now = Timestamp::from_millis(1000);
+        choose(infos, choice, now, last, &Location::new("inv")).map(|info| info.location.to_string())
+    }
+
+    #[test]
+    fn the_newest_that_is_ready_is_chosen() {
+        let mut unready = info("c", 30);
+        unready.not_ready = Some("manifest.checksum is missing".into());
+        let infos = [info("a", 10), info("b", 20), unready];
+        assert_eq!(choose_of(&infos, &Choice::default(), None).unwrap(), "b");
+        let as_of = Choice { which: Which::AsOf(Timestamp::from_millis(15)), ..Choice::default() };
+        assert_eq!(choose_of(&infos, &as_of, None).unwrap(), "a");
+        let at = Choice { which: Which::At(Location::new("c")), ..Choice::default() };
+        let message = choose_of(&infos, &at, None).unwrap_err().to_string();
+        assert!(message.contains("manifest.checksum is missing"), "{message}");
+    }
+
+    #[test]
+    fn age_staleness_and_bucket_are_refused_by_name() {
+        let infos = [info("a", 10)];
+        let code = |choice: &Choice, last| choose_of(&infos, choice, last).unwrap_err().code();
+        assert_eq!(
+            code(&Choice { max_age: Duration::from_millis(989), ..Choice::default() }, None),
+            "inventory_too_old"
+        );
+        assert_eq!(code(&Choice::default(), Some(&used(&info("z", 10)))), "inventory_stale");
+        let other = Choice { bucket: Some("videos".into()), ..Choice::default() };
+        assert_eq!(code(&other, None), "inventory_scope_mismatch");
+        assert_eq!(choose_of(&[], &Choice::default(), None).unwrap_err().code(), "inventory_not_found");
+    }
+
+    #[test]
+    fn a_prefix_must_contain_the_source_path() {
+        assert!(check_prefix(&info("a", 1), b"2026/01/", b"2026/").is_ok());
+        assert!(check_prefix(&info("a", 1), b"2026/", b"2026/01/").is_err());
+        assert!(check_prefix(&info("a", 1), b"", b"").is_ok());
+    }
+
+    #[test]
+    fn only_what_changes_the_meaning_of_a_comparison_is_a_scope_change() {
+        let scope = Scope { source: Location::new("s3://photos"), path: String::new(), filters: Vec::new() };
+        let last = JobSummary {
+            scope: scope.clone(),
+            as_of_start: Timestamp::default(),
+            as_of_end: Timestamp::default(),
+            inventory: used(&info("a", 1)),
+            counters: JobCounters::default(),
+        };
+        let mut parquet = info("b", 2);
+        parquet.fields =
+            ["key", "size", "last_modified_date", "e_tag", "storage_class", "object_owner"].map(String::from).to_vec();
+        assert_eq!(scope_change(&last, &parquet, &scope), None);
+        parquet.versions = InventoryVersions::All;
+        assert!(scope_change(&last, &parquet, &scope).is_some());
+        let narrower = Scope { path: "2026/".into(), ..scope };
+        assert!(scope_change(&last, &info("b", 2), &narrower).unwrap().contains("2026/"));
+    }
+}
