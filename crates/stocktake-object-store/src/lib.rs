@@ -1,1 +1,53 @@
-//! Source, vault, target and listing over any object_store backend
+//! Source, vault, target and listing of stocktake, over any `object_store` backend.
+//!
+//! - [`ObjectStoreSource`] reads exactly the version an entry names, one GET a call.
+//! - [`ObjectStoreVault`] keeps blobs under a prefix, created by conditional puts.
+//! - [`ObjectStoreTarget`] restores objects, large ones in parts.
+//! - [`ObjectStoreListing`] lists a bucket as an inventory.
+//! - [`StoreUrl`] and [`StoreSettings`] say which store, as people and environments
+//!   write it; with the feature `s3`, [`OpenStore`] opens it.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use object_store::memory::InMemory;
+//! use stocktake_core::{Location, Vault};
+//! use stocktake_object_store::ObjectStoreVault;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> stocktake_core::Result<()> {
+//!
+//! let vault = ObjectStoreVault::new(Arc::new(InMemory::new()), Location::new("memory:backup"));
+//! vault.create("jobs/1/pack", "bytes".into()).await?;
+//! assert_eq!(vault.read("jobs/1/pack", Some(0..2)).await?, "by");
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does not do
+//! - **Some keys.** `object_store` can't name a key that is not UTF-8, has an empty,
+//!   `.` or `..` segment, a slash at either end, or a control character. Such a key
+//!   ends in [`KeyUnsupported`](stocktake_core::Error::KeyUnsupported). It is never
+//!   encoded, cut or collapsed into another one.
+//! - **Storage classes, tags, ACLs and retention** are not in the answers it gives.
+//! - **Retry for long.** A request is repeated a few times; the engine, which knows
+//!   what a job can wait for, does the rest.
+
+mod attributes;
+mod error;
+mod key;
+mod listing;
+#[cfg(feature = "s3")]
+mod open;
+mod order;
+mod settings;
+mod source;
+mod target;
+mod url;
+mod vault;
+
+pub use listing::ObjectStoreListing;
+#[cfg(feature = "s3")]
+pub use open::OpenStore;
+pub use settings::{Addressing, StoreSettings};
+pub use source::ObjectStoreSource;
+pub use target::ObjectStoreTarget;
+pub use url::{Scheme, StoreUrl};
+pub use vault::ObjectStoreVault;
