@@ -1,0 +1,124 @@
+//! The columns of a segment, and how each is encoded.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::schema::types::ColumnPath;
+
+use super::{SegmentKind, SegmentLayout};
+
+pub(super) const KEY: &str = "key";
+pub(super) const SIZE: &str = "size";
+pub(super) const LAST_MODIFIED: &str = "last_modified";
+pub(super) const ETAG: &str = "etag";
+pub(super) const ETAG_KIND: &str = "etag_kind";
+pub(super) const ETAG_TEXT: &str = "etag_text";
+pub(super) const CLASS: &str = "class";
+pub(super) const FLAGS: &str = "flags";
+pub(super) const VERSION: &str = "version";
+pub(super) const OP: &str = "op";
+pub(super) const PROVENANCE: &str = "provenance";
+pub(super) const CONTENT: &str = "content";
+pub(super) const HASH: &str = "hash";
+pub(super) const PACK: &str = "pack";
+pub(super) const BLOCK_OFFSET: &str = "block_offset";
+pub(super) const BLOCK_LENGTH: &str = "block_length";
+pub(super) const OFFSET: &str = "offset";
+pub(super) const CHUNK_PACKS: &str = "chunk_packs";
+pub(super) const ATTRIBUTES: &str = "attributes";
+
+/// Columns that repeat few values.
+const DICTIONARY: [&str; 9] = [ETAG_KIND, CLASS, FLAGS, OP, PROVENANCE, CONTENT, PACK, CHUNK_PACKS, ATTRIBUTES];
+/// Columns whose neighbours are near each other.
+const DELTA: [&str; 5] = [SIZE, LAST_MODIFIED, BLOCK_OFFSET, BLOCK_LENGTH, OFFSET];
+/// Columns of random bytes.
+const RANDOM: [&str; 2] = [ETAG, HASH];
+
+const ZSTD_LEVEL: i32 = 3;
+
+/// How many columns of a segment of `kind` are entry columns; they come first.
+pub(super) fn entry_columns(kind: SegmentKind) -> usize {
+    match kind {
+        SegmentKind::Base => 9,
+        SegmentKind::Delta => 10,
+    }
+}
+
+/// The schema of segments of `kind`.
+pub(super) fn schema(kind: SegmentKind) -> SchemaRef {
+    static BASE: LazyLock<SchemaRef> = LazyLock::new(|| build(SegmentKind::Base));
+    static DELTA: LazyLock<SchemaRef> = LazyLock::new(|| build(SegmentKind::Delta));
+    match kind {
+        SegmentKind::Base => Arc::clone(&BASE),
+        SegmentKind::Delta => Arc::clone(&DELTA),
+    }
+}
+
+fn build(kind: SegmentKind) -> SchemaRef {
+    let codes = || DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+    let some = |name, kind| Field::new(name, kind, false);
+    let maybe = |name, kind| Field::new(name, kind, true);
+    let mut fields = vec![
+        some(KEY, DataType::Binary),
+        some(SIZE, DataType::UInt64),
+        some(LAST_MODIFIED, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
+        maybe(ETAG, DataType::FixedSizeBinary(16)),
+        some(ETAG_KIND, DataType::UInt16),
+        maybe(ETAG_TEXT, DataType::Utf8),
+        some(CLASS, codes()),
+        some(FLAGS, DataType::UInt8),
+        maybe(VERSION, DataType::Utf8),
+    ];
+    if kind == SegmentKind::Delta {
+        fields.push(some(OP, DataType::UInt8));
+    }
+    fields.extend([
+        some(PROVENANCE, DataType::UInt8),
+        some(CONTENT, DataType::UInt8),
+        maybe(HASH, DataType::FixedSizeBinary(16)),
+        maybe(PACK, codes()),
+        maybe(BLOCK_OFFSET, DataType::UInt32),
+        maybe(BLOCK_LENGTH, DataType::UInt32),
+        maybe(OFFSET, DataType::UInt32),
+        maybe(CHUNK_PACKS, DataType::Utf8),
+        maybe(ATTRIBUTES, DataType::Utf8),
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+/// How the columns are written, but for encryption.
+pub(super) fn properties(layout: SegmentLayout) -> WriterPropertiesBuilder {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("the level exists");
+    let key = || ColumnPath::from(KEY);
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_created_by("stocktake segment version 1".to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_enabled(false)
+        .set_encoding(Encoding::PLAIN)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_statistics_truncate_length(None)
+        .set_column_index_truncate_length(None)
+        .set_max_row_group_row_count(Some(layout.row_group_rows))
+        .set_data_page_row_count_limit(layout.page_rows)
+        .set_write_batch_size(layout.page_rows.min(1024))
+        .set_sorting_columns(Some(vec![SortingColumn { column_idx: 0, descending: false, nulls_first: false }]))
+        .set_column_encoding(key(), Encoding::DELTA_BYTE_ARRAY)
+        .set_column_statistics_enabled(key(), EnabledStatistics::Page);
+    for name in [SIZE, LAST_MODIFIED] {
+        builder = builder.set_column_statistics_enabled(name.into(), EnabledStatistics::Chunk);
+    }
+    for name in DICTIONARY {
+        builder = builder.set_column_dictionary_enabled(name.into(), true);
+    }
+    for name in DELTA {
+        builder = builder.set_column_encoding(name.into(), Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in RANDOM {
+        builder = builder.set_column_compression(name.into(), Compression::UNCOMPRESSED);
+    }
+    builder
+}

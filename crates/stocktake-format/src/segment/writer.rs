@@ -1,0 +1,161 @@
+//! Writes a segment into memory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData};
+use parquet::file::properties::WriterProperties;
+use stocktake_core::{ContentHash, Error, ObjectKey, Result, RowBatch};
+
+use super::columns::record_batch;
+use super::parts::{GroupParts, PROPERTY, SegmentHeader};
+use super::refs::{RefsCollector, SegmentRefs};
+use super::{SegmentKind, schema};
+use crate::VaultKey;
+
+/// How the rows of a segment are divided. Any division reads back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentLayout {
+    /// Rows of a row group: what a look-up reads, and a scan holds.
+    pub row_group_rows: usize,
+    /// Rows of a page: what a look-up decodes.
+    pub page_rows: usize,
+}
+
+impl Default for SegmentLayout {
+    fn default() -> Self {
+        Self { row_group_rows: 32_768, page_rows: 4096 }
+    }
+}
+
+/// Writes one segment into memory: about 55 bytes a row, and up to a row group of values beside it.
+///
+/// The caller bounds the rows.
+pub struct SegmentWriter<'a> {
+    key: &'a VaultKey,
+    kind: SegmentKind,
+    writer: ArrowWriter<Vec<u8>>,
+    refs: RefsCollector,
+    rows: u64,
+    deletes: u64,
+    low: ObjectKey,
+    high: ObjectKey,
+}
+
+/// A finished segment.
+#[derive(Clone, Debug)]
+pub struct EncodedSegment {
+    /// The file.
+    pub bytes: Bytes,
+    /// What it is.
+    pub kind: SegmentKind,
+    /// Its keyed hash.
+    pub hash: [u8; 32],
+    /// How many of the last bytes are its tail: footer and page index.
+    pub tail_bytes: u64,
+    /// The keyed hash of the tail.
+    pub tail_hash: ContentHash,
+    /// Rows, those that stand for deleted keys included.
+    pub rows: u64,
+    /// Rows that stand for deleted keys.
+    pub deletes: u64,
+    /// The first key.
+    pub low: ObjectKey,
+    /// The last key.
+    pub high: ObjectKey,
+    /// What its rows refer to.
+    pub refs: SegmentRefs,
+}
+
+impl<'a> SegmentWriter<'a> {
+    /// Begins a segment. `key_name` is what its key is derived from: see [`key_name`](super::key_name).
+    pub fn new(key: &'a VaultKey, kind: SegmentKind, key_name: &str, layout: SegmentLayout) -> Self {
+        let mut properties = schema::properties(layout);
+        if let Some(secret) = key.segment_key(key_name) {
+            let encryption = FileEncryptionProperties::builder(secret.to_vec()).build();
+            properties = properties.with_file_encryption_properties(encryption.expect("one key for all is complete"));
+        }
+        let writer = open(kind, properties.build());
+        let (low, high) = (ObjectKey::default(), ObjectKey::default());
+        Self { key, kind, writer, refs: RefsCollector::default(), rows: 0, deletes: 0, low, high }
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Appends rows. In a delta, `deleted` says of each row whether its key is
+    /// deleted; empty for none.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](Error::InvalidInput) when the keys don't ascend strictly, or attributes are not text.
+    pub fn write(&mut self, rows: &RowBatch, deleted: &[bool]) -> Result<()> {
+        let Some(last) = rows.len().checked_sub(1) else { return Ok(()) };
+        let ascending = self.rows == 0 || self.high.as_bytes() < rows.key(0);
+        if !ascending || !rows.entries().is_strictly_ascending() {
+            return Err(Error::invalid("the rows of a segment do not ascend strictly by key"));
+        }
+        let columns = record_batch(self.kind, rows, deleted)?;
+        self.writer.write(&columns).expect("writing to memory cannot fail");
+        self.refs.add(rows);
+        if self.rows == 0 {
+            self.low = rows.key(0).into();
+        }
+        self.high = rows.key(last).into();
+        self.rows += rows.len() as u64;
+        self.deletes += deleted.iter().filter(|deleted| **deleted).count() as u64;
+        Ok(())
+    }
+
+    /// Ends the segment. One without rows is a file all the same, but nobody should refer to it.
+    pub fn finish(self) -> EncodedSegment {
+        let Self { key, kind, mut writer, refs, rows, deletes, low, high } = self;
+        writer.flush().and_then(|()| Ok(writer.sync()?)).expect("writing to memory cannot fail");
+        let body_end = writer.bytes_written() as u64;
+        let header = SegmentHeader::new(kind, parts(kind, writer.flushed_row_groups(), writer.inner()));
+        writer.append_key_value_metadata(KeyValue::new(PROPERTY.to_owned(), header.encode()));
+        let bytes = Bytes::from(writer.into_inner().expect("writing to memory cannot fail"));
+        let hash = keyed_hash(key, &bytes);
+        let tail_bytes = bytes.len() as u64 - body_end;
+        let tail_hash = crate::content_hash(&keyed_hash(key, &bytes[body_end as usize..]));
+        EncodedSegment { bytes, kind, hash, tail_bytes, tail_hash, rows, deletes, low, high, refs: refs.finish() }
+    }
+}
+
+impl std::fmt::Debug for SegmentWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentWriter").field("kind", &self.kind).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+fn open(kind: SegmentKind, properties: WriterProperties) -> ArrowWriter<Vec<u8>> {
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties)
+        .with_skip_arrow_metadata(true)
+        .with_schema_root("segment".to_owned());
+    ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema::schema(kind)), options)
+        .expect("the schema has a Parquet form")
+}
+
+/// Where the parts of each row group lie. Chunks are written one after the other, in the order of the columns.
+fn parts(kind: SegmentKind, groups: &[RowGroupMetaData], file: &[u8]) -> Vec<GroupParts> {
+    let first_content = schema::entry_columns(kind);
+    let group_parts = groups.iter().map(|group| {
+        let columns = group.columns();
+        let (start, _) = columns[0].byte_range();
+        let (split, _) = columns[first_content].byte_range();
+        let (last, length) = columns[columns.len() - 1].byte_range();
+        GroupParts::of(file, start, split, last + length)
+    });
+    group_parts.collect()
+}
+
+pub(super) fn keyed_hash(key: &VaultKey, bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = key.content_hasher();
+    hasher.update(bytes);
+    hasher.finish_full()
+}
