@@ -75,6 +75,19 @@ impl Input {
         Ok(ascends.then(|| Ascending(known.collect())))
     }
 
+    /// The error of a side that gave other rows when it was read again.
+    pub(super) fn read_otherwise(&self) -> Error {
+        let problem = "it gave other rows when it was read again".to_owned();
+        match &self.side {
+            Side::Inventory(inventory) => {
+                Error::InventoryCorrupt { inventory: inventory.info().location.clone(), problem }
+            }
+            Side::Snapshot(_) | Side::Nothing => {
+                Error::invalid(format!("against the contract of a snapshot, {problem}"))
+            }
+        }
+    }
+
     /// Walks through parts that seem to ascend, opening each when its first key is reached.
     pub(super) fn walk(&self, parts: &Ascending, fan_in: usize) -> Result<KWay<PartCursor>, Stop> {
         let waiting = parts.0.iter().map(|(first_key, part)| {

@@ -6,30 +6,40 @@
 //!
 //! - Sides that ascend, file by file or in files that overlap a little, are merged
 //!   while they are read, with nothing put down.
-//! - A side that does not ascend is sorted in temporary files.
+//! - Where one does not, equal rows are matched by hashes, at sixteen bytes of
+//!   temporary file a row, and only the others are sorted and compared.
+//! - A side that stands alone or can't be read twice is sorted in temporary files.
 //!
-//! Which road is taken is found out by reading; the result is the same. Each file
-//! here is one stage: `input` looks and reads, `gate` lets rows in scope pass,
-//! `part`, `kway` and `sort` put them in order, `merge` decides, `changes`
-//! keeps what was found, `roads` leads through them, and `guards` judges the counts.
+//! Which road is taken is found out by reading; the result is the same, since one
+//! and the same merge decides every change on real keys. Each file here is one
+//! stage: `input` looks and reads, `gate` lets rows in scope pass, `digest`,
+//! `partition`, `matching` and `sieve` find rows that may differ, `part`, `kway` and
+//! `sort` walk in order, `merge` decides, `changes` keeps what was found, `roads`
+//! leads through them, and `guards` judges the counts.
 
 mod changes;
 mod codec;
 mod cursor;
+mod digest;
 mod feed;
 mod gate;
 mod guards;
 mod input;
 mod kway;
+mod matching;
 mod merge;
 mod meter;
 mod options;
 mod part;
+mod partition;
 mod roads;
 mod scratch;
 mod side;
+mod sieve;
 mod sort;
 mod spool;
+mod unordered;
+
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -45,6 +55,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use digest::Digester;
 use gate::Gate;
 use input::Input;
 use meter::SideMeter;
@@ -81,8 +92,8 @@ pub async fn compare(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<ChangeSet> {
-    let _ = entropy;
-    compare_within(previous, current, options, Limits::of(options.memory_bytes), observer, cancel).await
+    let limits = Limits::of(options.memory_bytes);
+    compare_within(previous, current, options, limits, entropy, observer, cancel).await
 }
 
 async fn compare_within(
@@ -90,6 +101,7 @@ async fn compare_within(
     current: Side,
     options: &CompareOptions,
     limits: Limits,
+    entropy: &dyn Entropy,
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<ChangeSet> {
@@ -106,6 +118,7 @@ async fn compare_within(
         previous: input(previous, SideMeter::default()),
         current: input(current, SideMeter::reporting(progress)),
         limits,
+        digester: Digester::new(entropy, limits.key_hash_mask),
         scratch: Scratch::new(options.temp_folder.clone()),
         cancel: cancel.clone(),
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use stocktake_core::BATCH_ROWS;
 
+use super::partition::{DIGEST_BYTES, PartitionLimits};
 use super::sort::SortLimits;
 use super::spool::SpoolLimits;
 use crate::filter::Filter;
@@ -87,6 +88,14 @@ pub(super) struct Limits {
     pub(super) open_parts: usize,
     /// The sort of one side.
     pub(super) sort: SortLimits,
+    /// The digests of one side.
+    pub(super) partitions: PartitionLimits,
+    /// Bytes for matching one partition; two are matched at once.
+    pub(super) matcher_bytes: usize,
+    /// Bytes of the sieve at most.
+    pub(super) sieve_bytes: usize,
+    /// Which bits of the hash of a key are used.
+    pub(super) key_hash_mask: u64,
     /// The changes.
     pub(super) changes: SpoolLimits,
 }
@@ -97,10 +106,15 @@ const OPEN_PARTS: usize = 16;
 const RUNS_MERGED: usize = 64;
 const RUN_FRAME_BYTES: usize = 64 << 10;
 const CHANGE_FRAME_BYTES: usize = 1 << 20;
+/// 512 partitions match in the processor's cache up to some tens of millions of rows,
+/// and in the default memory up to a billion.
+const PARTITION_BITS: u32 = 9;
 
 impl Limits {
     /// Shares out `memory_bytes`: each side sorts in an eighth, and its last run may
-    /// take another; a thirty-second holds changes.
+    /// take another; the sieve takes a sixteenth, and a thirty-second holds changes.
+    /// Before there is anything to sort, each matcher takes an eighth, and the buffers
+    /// of the partitions of a side a sixty-fourth.
     pub(super) fn of(memory_bytes: usize) -> Self {
         // An arena counts in 32 bits.
         let memory_bytes = memory_bytes.clamp(LEAST_MEMORY_BYTES, 16 << 30);
@@ -111,6 +125,13 @@ impl Limits {
                 fan_in: RUNS_MERGED,
                 frame_bytes: RUN_FRAME_BYTES.min(memory_bytes / (16 * RUNS_MERGED)),
             },
+            partitions: PartitionLimits {
+                bits: PARTITION_BITS,
+                buffer_bytes: ((memory_bytes / 64) >> PARTITION_BITS).next_multiple_of(DIGEST_BYTES),
+            },
+            matcher_bytes: memory_bytes / 8,
+            sieve_bytes: memory_bytes / 16,
+            key_hash_mask: u64::MAX,
             changes: SpoolLimits {
                 memory_bytes: memory_bytes / 32,
                 frame_bytes: CHANGE_FRAME_BYTES,

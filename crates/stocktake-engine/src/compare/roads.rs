@@ -1,15 +1,18 @@
 //! The road a comparison takes.
 //!
-//! Sides that ascend are merged as they are read. Where one does not, it is
-//! brought into order first. That a side ascends is found out by reading it, so
-//! the first attempt may prove void: what it concluded is thrown away and the
-//! side is sorted. Whatever the road, the changes are decided by the same merge.
+//! Sides that ascend are merged as they are read. Where one does not, the rows
+//! that may differ are found by hash and only they are sorted; where that can't
+//! be done, since there is one side only or one that can't be read twice, the
+//! whole side is. That a side ascends is found out by reading it, so the first
+//! attempt may prove void: what it concluded is thrown away and another road
+//! taken. Whatever the road, the changes are decided by the same merge.
 
 use stocktake_core::{ChangeCounts, Error, Result, Tally};
 use tokio_util::sync::CancellationToken;
 
 use super::changes::{ChangeSet, ChangeWriter, CompareWork};
 use super::cursor::{Cursor, Stop};
+use super::digest::Digester;
 use super::input::{Ascending, Input};
 use super::merge::merge;
 use super::meter::SideTally;
@@ -25,6 +28,7 @@ pub(super) struct Comparison {
     pub(super) previous: Input,
     pub(super) current: Input,
     pub(super) limits: Limits,
+    pub(super) digester: Digester,
     pub(super) scratch: Scratch,
     pub(super) cancel: CancellationToken,
 }
@@ -39,13 +43,19 @@ enum Order {
 
 impl Comparison {
     pub(super) fn run(&self) -> Result<ChangeSet> {
-        let (mut previous, mut current) = self.on_both(|input| self.look(input), |input| self.look(input))?;
+        let (mut previous, mut current) = self.at_once(|| self.look(&self.previous), || self.look(&self.current))?;
         for restarts in 0.. {
+            let unordered = matches!(previous, Order::Unknown) || matches!(current, Order::Unknown);
+            let by_hash = unordered && self.can_match();
+            if by_hash {
+                let Some((before, now)) = self.differing_rows()? else { return self.no_changes(restarts) };
+                (previous, current) = (Order::Sorted(before), Order::Sorted(now));
+            }
             (previous, current) =
-                self.on_both(|input| self.in_order(input, previous), |input| self.in_order(input, current))?;
+                self.at_once(|| self.in_order(&self.previous, previous), || self.in_order(&self.current, current))?;
             let tallies = (self.previous.meter.tally(), self.current.meter.tally());
             match self.merge(&previous, &current) {
-                Ok((counts, changes)) => return Ok(self.change_set(counts, changes, restarts)),
+                Ok(found) => return Ok(self.change_set(found, restarts, by_hash)),
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::Disorder) => {
                     self.previous.meter.restore(tallies.0);
@@ -54,7 +64,13 @@ impl Comparison {
             }
             (previous, current) = self.doubt(previous, current)?;
         }
-        unreachable!("after one restart every inventory is sorted")
+        unreachable!("after one restart no inventory is taken for ascending")
+    }
+
+    /// Whether there are two sides, and both can be read twice.
+    fn can_match(&self) -> bool {
+        let sides = [&self.previous.side, &self.current.side];
+        sides.iter().all(|side| !matches!(side, Side::Nothing) && side.is_repeatable())
     }
 
     /// What the beginning of a side tells of its order.
@@ -86,7 +102,7 @@ impl Comparison {
         }
     }
 
-    fn merge(&self, previous: &Order, current: &Order) -> Result<(ChangeCounts, Spool), Stop> {
+    fn merge(&self, previous: &Order, current: &Order) -> Result<Found, Stop> {
         let walk = |input: &Input, parts| input.walk(parts, self.limits.open_parts);
         match (previous, current) {
             (Order::Ascending(previous), Order::Ascending(current)) => {
@@ -105,33 +121,46 @@ impl Comparison {
         }
     }
 
-    fn merge_cursors(&self, previous: impl Cursor, current: impl Cursor) -> Result<(ChangeCounts, Spool), Stop> {
-        let mut changes = ChangeWriter::new(SpoolWriter::new(self.scratch.clone(), self.limits.changes));
-        let counts = merge(previous, current, &mut changes, &self.cancel)?;
-        Ok((counts, changes.finish()?))
+    fn merge_cursors(&self, previous: impl Cursor, current: impl Cursor) -> Result<Found, Stop> {
+        let mut changes = self.change_writer();
+        let classes = merge(previous, current, &mut changes, &self.cancel)?;
+        Ok(Found { classes, changes: changes.finish()? })
     }
 
-    fn change_set(&self, classes: ChangeCounts, changes: Spool, restarts: u32) -> ChangeSet {
+    fn change_writer(&self) -> ChangeWriter {
+        ChangeWriter::new(SpoolWriter::new(self.scratch.clone(), self.limits.changes))
+    }
+
+    fn no_changes(&self, restarts: u32) -> Result<ChangeSet> {
+        let found = Found { classes: ChangeCounts::default(), changes: self.change_writer().finish()? };
+        Ok(self.change_set(found, restarts, true))
+    }
+
+    fn change_set(&self, found: Found, restarts: u32, matched_by_hash: bool) -> ChangeSet {
         let (previous, current) = (self.previous.meter.tally(), self.current.meter.tally());
         let work = CompareWork {
             spilled_bytes: self.scratch.written(),
             restarts,
-            matched_by_hash: false,
+            matched_by_hash,
             filtered_rows: previous.filtered + current.filtered,
         };
-        ChangeSet::new(all_counts(classes, &previous, &current), work, changes)
+        ChangeSet::new(all_counts(found.classes, &previous, &current), work, found.changes)
     }
 
-    /// Does `a` with the previous side and `b` with the current one at once. A failure of either stops the other.
-    fn on_both<T: Send>(
+    pub(super) fn stop_if_cancelled(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Does two things on two threads. A failure of either stops the other.
+    pub(super) fn at_once<T: Send>(
         &self,
-        a: impl FnOnce(&Input) -> Result<T> + Send,
-        b: impl FnOnce(&Input) -> Result<T>,
+        a: impl FnOnce() -> Result<T> + Send,
+        b: impl FnOnce() -> Result<T>,
     ) -> Result<(T, T)> {
         let guarded = |result: Result<T>| result.inspect_err(|_| self.cancel.cancel());
         let (a, b) = std::thread::scope(|threads| {
-            let a = threads.spawn(|| guarded(a(&self.previous)));
-            let b = guarded(b(&self.current));
+            let a = threads.spawn(|| guarded(a()));
+            let b = guarded(b());
             (a.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), b)
         });
         match (a, b) {
@@ -140,6 +169,12 @@ impl Comparison {
             (Err(Error::Cancelled), Err(error)) | (Err(error), _) | (_, Err(error)) => Err(error),
         }
     }
+}
+
+/// What a merge found.
+struct Found {
+    classes: ChangeCounts,
+    changes: Spool,
 }
 
 /// The classes as counted, and what follows from them: all that was scanned and is in no class is unchanged.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use proptest::prelude::*;
-use stocktake_core::{Change, Entry, Inventory, Timestamp};
+use stocktake_core::{Change, Entry, EntryBatch, Inventory, InventoryInfo, SeededEntropy, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use super::matching::BYTES_PER_ROW;
 use super::options::Limits;
+use super::partition::{DIGEST_BYTES, PartitionLimits};
 use super::sort::SortLimits;
 use super::spool::SpoolLimits;
 use super::testing::{ListedInventory, listed, meeting_entries, oracle};
@@ -18,15 +21,25 @@ use super::{ChangeSet, CompareOptions, Side, compare_within};
 const TINY: Limits = Limits {
     open_parts: 3,
     sort: SortLimits { memory_bytes: 200, fan_in: 2, frame_bytes: 40 },
+    partitions: PartitionLimits { bits: 2, buffer_bytes: 3 * DIGEST_BYTES },
+    matcher_bytes: 10 * BYTES_PER_ROW,
+    sieve_bytes: 16,
+    key_hash_mask: u64::MAX,
     changes: SpoolLimits { memory_bytes: 100, frame_bytes: 60, frame_rows: 3 },
 };
+
+/// As small, with partitions that fit, and with keys of which many share a hash.
+fn colliding() -> Limits {
+    Limits { matcher_bytes: 1 << 20, key_hash_mask: 0xc000_0000_0010_0041, ..TINY }
+}
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(future)
 }
 
 async fn diff(previous: Side, current: Side, limits: Limits) -> stocktake_core::Result<ChangeSet> {
-    compare_within(previous, current, &CompareOptions::default(), limits, &(), &CancellationToken::new()).await
+    let (options, entropy) = (CompareOptions::default(), SeededEntropy::new(1));
+    compare_within(previous, current, &options, limits, &entropy, &(), &CancellationToken::new()).await
 }
 
 async fn changes(set: &ChangeSet) -> Vec<Change> {
@@ -69,7 +82,7 @@ proptest! {
         let (expected, counts) = oracle(&previous, &current);
         run(async {
             for (before, now) in layouts(&previous).into_iter().zip(layouts(&current).into_iter().rev()) {
-                for limits in [TINY, Limits::of(0)] {
+                for limits in [TINY, colliding(), Limits::of(0)] {
                     for repeatable in [true, false] {
                         let [before, now] = [&before, &now].map(|parts| {
                             let inventory = ListedInventory::new(parts.clone());
@@ -154,6 +167,70 @@ fn a_listing_is_read_once_even_when_the_other_side_is_read_anew() {
     });
 }
 
+/// The numbers in an order that looks like none.
+fn shuffled(numbers: std::ops::Range<u32>) -> Vec<Entry> {
+    let count = u64::from(numbers.end - numbers.start);
+    // 7919 is a prime that divides none of the counts used here.
+    numbered((0..count).map(|n| numbers.start + u32::try_from(n * 7919 % count).unwrap()))
+}
+
+#[test]
+fn of_unordered_sides_sixteen_bytes_a_row_are_put_down_and_what_differs_is_read_again() {
+    let (previous, current) = (listed(vec![shuffled(0..20_000)]), listed(vec![shuffled(100..20_100)]));
+    let limits = Limits { partitions: PartitionLimits { bits: 4, buffer_bytes: 64 * DIGEST_BYTES }, ..Limits::of(0) };
+    run(async {
+        let set = diff(Side::Inventory(previous.clone()), Side::Inventory(current.clone()), limits).await.unwrap();
+        assert_eq!(
+            (set.counts().added.objects, set.counts().deleted.objects, set.counts().unchanged.objects),
+            (100, 100, 19_900)
+        );
+        assert!(set.work().matched_by_hash);
+        let rows = 40_000;
+        assert!((1..16 * rows).contains(&set.work().spilled_bytes), "{:?}", set.work());
+        // One look at the order, one reading for the digests, one for what differs.
+        assert_eq!((previous.reads.load(Ordering::Relaxed), current.reads.load(Ordering::Relaxed)), (3, 3));
+    });
+}
+
+#[test]
+fn unordered_sides_that_are_equal_are_not_read_a_second_time() {
+    let (previous, current) = (listed(vec![shuffled(0..1000)]), listed(vec![numbered(0..500), numbered(500..1000)]));
+    run(async {
+        let set = diff(Side::Inventory(previous.clone()), Side::Inventory(current), Limits::of(0)).await.unwrap();
+        assert_eq!((set.len(), set.counts().unchanged.objects), (0, 1000));
+        assert_eq!(previous.reads.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// An inventory that claims to be repeatable, and is another one from the third reading on.
+#[derive(Debug)]
+struct Fickle(ListedInventory, ListedInventory);
+
+impl Inventory for Fickle {
+    fn info(&self) -> &InventoryInfo {
+        self.0.info()
+    }
+
+    fn parts(&self) -> usize {
+        1
+    }
+
+    fn read(&self, part: usize) -> BoxStream<'static, stocktake_core::Result<EntryBatch>> {
+        let early = self.0.reads.load(Ordering::Relaxed) < 2;
+        if early { self.0.read(part) } else { self.1.read(part) }
+    }
+}
+
+#[test]
+fn a_side_that_reads_otherwise_the_second_time_is_refused() {
+    let fickle = Fickle(ListedInventory::new(vec![shuffled(0..1000)]), ListedInventory::new(vec![shuffled(1..1000)]));
+    run(async {
+        let current = side(ListedInventory::new(vec![shuffled(5..1000)]));
+        let error = diff(Side::Inventory(Arc::new(fickle)), current, Limits::of(0)).await.unwrap_err();
+        assert_eq!(error.code(), "inventory_corrupt");
+    });
+}
+
 #[test]
 fn a_part_that_fails_at_its_very_end_is_an_error_on_every_road() {
     let broken = |entries: Vec<Entry>| {
@@ -175,10 +252,10 @@ fn a_part_that_fails_at_its_very_end_is_an_error_on_every_road() {
 fn a_key_outside_the_stated_prefix_is_refused_by_name() {
     let options = CompareOptions::default().with_inventory_prefix("key/00").with_path("key/00001");
     run(async {
-        let cancel = CancellationToken::new();
+        let (entropy, cancel) = (SeededEntropy::new(1), CancellationToken::new());
         let compare = |entries| {
             let current = side(ListedInventory::new(vec![entries]));
-            compare_within(Side::Nothing, current, &options, TINY, &(), &cancel)
+            compare_within(Side::Nothing, current, &options, TINY, &entropy, &(), &cancel)
         };
         let error = compare(numbered([5, 12, 10_000])).await.unwrap_err();
         assert_eq!(error.code(), "inventory_scope_mismatch");
@@ -195,12 +272,16 @@ fn cancelling_ends_it_and_a_full_disk_is_said() {
         let cancel = CancellationToken::new();
         cancel.cancel();
         let options = CompareOptions::default();
-        let error = compare_within(Side::Nothing, shuffled(), &options, TINY, &(), &cancel).await.unwrap_err();
+        let error = compare_within(Side::Nothing, shuffled(), &options, TINY, &SeededEntropy::new(1), &(), &cancel)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), "cancelled");
 
         let options = CompareOptions::default().with_temp_folder("/nonexistent-folder");
         let cancel = CancellationToken::new();
-        let error = compare_within(Side::Nothing, shuffled(), &options, TINY, &(), &cancel).await.unwrap_err();
+        let error = compare_within(Side::Nothing, shuffled(), &options, TINY, &SeededEntropy::new(1), &(), &cancel)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), "local_storage");
     });
 }
