@@ -17,10 +17,11 @@
 //! ```
 //! use std::sync::Arc;
 //! use stocktake_core::memory::{MemoryBucket, MemoryCatalog, MemoryVault};
-//! use stocktake_core::{Catalog, Location, SeededEntropy, SystemClock};
+//! use stocktake_core::{Catalog, Location, ManualClock, SeededEntropy, Timestamp};
 //! use stocktake_engine::{Backup, BackupOptions, Protection, Restore, RestoreOptions, init_vault};
 //! # #[tokio::main] async fn main() -> Result<(), stocktake_core::Error> {
-//! let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SeededEntropy::new(1)));
+//! let now = Timestamp::parse_rfc3339("2026-01-02T00:00:00Z").expect("a time");
+//! let (clock, entropy) = (Arc::new(ManualClock::new(now)), Arc::new(SeededEntropy::new(1)));
 //! let bucket = Arc::new(MemoryBucket::new("photos"));
 //! bucket.put("2026/a.jpg", "bytes");
 //!

@@ -204,7 +204,8 @@ mod tests {
             code(&Choice { max_age: Duration::from_millis(989), ..Choice::default() }, None),
             "inventory_too_old"
         );
-        assert_eq!(code(&Choice::default(), Some(&used(&info("z", 10)))), "inventory_stale");
+        let last = used(&info("z", 10));
+        assert_eq!(code(&Choice::default(), Some(&last)), "inventory_stale");
         let other = Choice { bucket: Some("videos".into()), ..Choice::default() };
         assert_eq!(code(&other, None), "inventory_scope_mismatch");
         assert_eq!(choose_of(&[], &Choice::default(), None).unwrap_err().code(), "inventory_not_found");
