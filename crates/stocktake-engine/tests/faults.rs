@@ -2,112 +2,18 @@
 
 mod support;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::StreamExt;
-use stocktake_core::memory::MemoryBucket;
 use stocktake_core::{
-    Entry, EntryFlags, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions, Location,
-    ObjectKey, ObjectRead, Provenance, Result, Row, Source, Wanted,
+    Entry, EntryFlags, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions, Location,
+    Provenance, Result, Row,
 };
 use stocktake_engine::{JobStatus, OnArchived, OnChanged};
+use stocktake_testkit::wrappers::{FaultySource, SourceFault};
 use support::{World, noise};
-
-/// What goes wrong with a key.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    /// The first reads end after half of the bytes, quietly.
-    ShortTimes(u32),
-    /// Every read ends after half of the bytes with a broken connection.
-    ResetTimes(u32),
-    Denied,
-    UnavailableTimes(u32),
-    Archived,
-}
-
-/// A bucket whose reads go wrong by plan.
-#[derive(Debug)]
-struct Faulty {
-    inner: Arc<MemoryBucket>,
-    faults: Mutex<HashMap<String, Fault>>,
-}
-
-impl fmt::Display for Faulty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl Faulty {
-    fn next(&self, key: &ObjectKey) -> Option<Fault> {
-        use Fault::{ResetTimes, ShortTimes, UnavailableTimes};
-        let mut faults = self.faults.lock().unwrap();
-        let fault = faults.get_mut(key.as_str()?)?;
-        let now = *fault;
-        match fault {
-            ShortTimes(left) | ResetTimes(left) | UnavailableTimes(left) => {
-                if *left == 0 {
-                    return None;
-                }
-                *left -= 1;
-            }
-            Fault::Denied | Fault::Archived => {}
-        }
-        Some(now)
-    }
-}
-
-#[async_trait]
-impl Source for Faulty {
-    async fn read(&self, wanted: Wanted<'_>, range: Option<Range<u64>>) -> Result<ObjectRead> {
-        let key = wanted.key().clone();
-        let location = Location::new(self.to_string());
-        let lost = |location: Location| Error::Unavailable {
-            location,
-            action: format!("read {key}"),
-            source: "connection reset".into(),
-        };
-        let fault = self.next(&key);
-        match fault {
-            Some(Fault::Denied) => {
-                let action = format!("read {key}");
-                return Err(Error::AccessDenied { location, action, source: "403".into() });
-            }
-            Some(Fault::Archived) => return Err(Error::ObjectArchived { key, location }),
-            Some(Fault::UnavailableTimes(_)) => return Err(lost(location)),
-            _ => {}
-        }
-        let mut read = self.inner.read(wanted, range).await?;
-        let half = (read.range.end - read.range.start) / 2;
-        let error = lost(location);
-        match fault {
-            Some(Fault::ShortTimes(_)) => read.body = cut(read.body, half).boxed(),
-            Some(Fault::ResetTimes(_)) => {
-                read.body = cut(read.body, half).chain(futures::stream::iter([Err(error)])).boxed();
-            }
-            _ => {}
-        }
-        Ok(read)
-    }
-}
-
-fn cut(
-    body: futures::stream::BoxStream<'static, Result<Bytes>>,
-    length: u64,
-) -> impl futures::Stream<Item = Result<Bytes>> + Send {
-    body.scan(length as usize, |left, piece| {
-        let piece = piece.map(|bytes| bytes.slice(..bytes.len().min(*left)));
-        if let Ok(bytes) = &piece {
-            *left -= bytes.len();
-        }
-        futures::future::ready(Some(piece))
-    })
-}
 
 /// A list of entries that need not be true.
 #[derive(Clone, Debug)]
@@ -165,15 +71,25 @@ fn claims(world: &World) -> Claims {
     Claims(info, world.bucket.entries())
 }
 
-async fn world_with(faults: &[(&str, Fault)]) -> World {
+/// How often a fault befalls the reads of a key.
+const ALWAYS: usize = usize::MAX;
+
+async fn world_with(faults: &[(&str, usize, SourceFault)]) -> World {
     let mut world = World::new().await;
-    for (n, key) in ["a", "b", "c"].iter().enumerate() {
+    for (n, key) in ["k/a", "k/b", "k/c"].iter().enumerate() {
         world.bucket.put(*key, noise(n as u64, 3000));
     }
     world.bucket.put("large", noise(9, 20 << 20));
-    let faults = faults.iter().map(|(key, fault)| ((*key).to_owned(), *fault)).collect();
-    world.source = Arc::new(Faulty { inner: world.bucket.clone(), faults: Mutex::new(faults) });
+    world.source = Arc::new(faulty(&world, faults));
     world
+}
+
+fn faulty(world: &World, faults: &[(&str, usize, SourceFault)]) -> FaultySource {
+    let source = FaultySource::new((*world.bucket).clone());
+    for (key, times, fault) in faults {
+        source.plan().fail_on(key, 0, *times, *fault);
+    }
+    source
 }
 
 async fn row(world: &World, snapshot: stocktake_core::SnapshotId, key: &str) -> Option<Row> {
@@ -185,10 +101,10 @@ async fn row(world: &World, snapshot: stocktake_core::SnapshotId, key: &str) -> 
 #[tokio::test]
 async fn what_passes_is_repeated_and_taken_up_where_it_broke() {
     let faults = [
-        ("a", Fault::ShortTimes(1)),
-        ("b", Fault::ResetTimes(2)),
-        ("c", Fault::UnavailableTimes(2)),
-        ("large", Fault::ResetTimes(2)),
+        ("k/a", 1, SourceFault::EndEarly(1500)),
+        ("k/b", 2, SourceFault::BreakOff(1500)),
+        ("k/c", 2, SourceFault::Unavailable),
+        ("large", 2, SourceFault::BreakOff(1 << 20)),
     ];
     let world = world_with(&faults).await;
     let report = world.backup().await.unwrap();
@@ -199,26 +115,25 @@ async fn what_passes_is_repeated_and_taken_up_where_it_broke() {
 
 #[tokio::test]
 async fn an_object_that_is_denied_is_named_and_the_others_are_kept() {
-    let world = world_with(&[("b", Fault::Denied)]).await;
+    let world = world_with(&[("k/b", ALWAYS, SourceFault::AccessDenied)]).await;
     let report = world.backup().await.unwrap();
     assert_eq!(report.status(), JobStatus::CompletedWithIssues);
     assert_eq!(report.snapshot.summary.counters.failed.objects, 1);
-    assert!(world.observer.take().iter().any(|note| note.contains("ObjectFailed") && note.contains("\"b\"")));
-    assert_eq!(row(&world, report.snapshot.id, "b").await, None);
-    assert!(row(&world, report.snapshot.id, "c").await.is_some());
+    assert!(world.observer.take().iter().any(|note| note.contains("ObjectFailed") && note.contains("k/b")));
+    assert_eq!(row(&world, report.snapshot.id, "k/b").await, None);
+    assert!(row(&world, report.snapshot.id, "k/c").await.is_some());
 }
 
 #[tokio::test]
 async fn an_object_that_fails_later_keeps_what_the_parent_had_and_is_tried_again() {
     let mut world = world_with(&[]).await;
     let first = world.backup().await.unwrap();
-    let before = row(&world, first.snapshot.id, "a").await.unwrap();
-    world.bucket.put("a", noise(77, 2000));
-    let faults = HashMap::from([("a".to_owned(), Fault::Denied), ("x".to_owned(), Fault::Denied)]);
+    let before = row(&world, first.snapshot.id, "k/a").await.unwrap();
+    world.bucket.put("k/a", noise(77, 2000));
     world.bucket.put("d", "new");
-    world.source = Arc::new(Faulty { inner: world.bucket.clone(), faults: Mutex::new(faults) });
+    world.source = Arc::new(faulty(&world, &[("k/a", ALWAYS, SourceFault::AccessDenied)]));
     let second = world.backup().await.unwrap();
-    let kept = row(&world, second.snapshot.id, "a").await.unwrap();
+    let kept = row(&world, second.snapshot.id, "k/a").await.unwrap();
     assert_eq!(kept, Row { provenance: Provenance::Unreadable, ..before });
     world.source = world.bucket.clone();
     let third = world.backup().await.unwrap();
@@ -228,7 +143,7 @@ async fn an_object_that_fails_later_keeps_what_the_parent_had_and_is_tried_again
 
 #[tokio::test]
 async fn a_source_that_denies_everything_ends_the_job_and_commits_nothing() {
-    let faults = ["a", "b", "c", "large"].map(|key| (key, Fault::Denied));
+    let faults = ["k/", "large"].map(|keys| (keys, ALWAYS, SourceFault::AccessDenied));
     let world = world_with(&faults).await;
     assert_eq!(world.backup().await.unwrap_err().code(), "access_denied");
     assert_eq!(world.catalog.snapshots().await.unwrap(), []);
@@ -238,11 +153,11 @@ async fn a_source_that_denies_everything_ends_the_job_and_commits_nothing() {
 async fn an_object_gone_since_the_inventory_is_counted_as_vanished() {
     let mut world = world_with(&[]).await;
     world.inventories = Arc::new(claims(&world));
-    world.bucket.remove("a");
+    world.bucket.remove("k/a");
     let report = world.backup().await.unwrap();
     assert_eq!(report.status(), JobStatus::Completed);
     assert_eq!(report.snapshot.summary.counters.vanished.objects, 1);
-    assert_eq!(row(&world, report.snapshot.id, "a").await, None);
+    assert_eq!(row(&world, report.snapshot.id, "k/a").await, None);
     assert_eq!(world.restored(report.snapshot.id).await.unwrap(), world.state());
 }
 
@@ -250,12 +165,12 @@ async fn an_object_gone_since_the_inventory_is_counted_as_vanished() {
 async fn an_object_changed_since_the_inventory_is_stored_as_it_is_and_marked() {
     let mut world = world_with(&[]).await;
     world.inventories = Arc::new(claims(&world));
-    let newer = world.bucket.put("a", noise(50, 4000));
+    let newer = world.bucket.put("k/a", noise(50, 4000));
     world.bucket.put("large", noise(51, 18 << 20));
     let report = world.backup().await.unwrap();
     let counters = report.snapshot.summary.counters;
     assert_eq!((counters.newer.objects, counters.copied.objects), (2, 4));
-    let stored = row(&world, report.snapshot.id, "a").await.unwrap();
+    let stored = row(&world, report.snapshot.id, "k/a").await.unwrap();
     assert_eq!((stored.provenance, stored.entry.etag), (Provenance::Newer, newer.etag));
     assert_eq!(world.restored(report.snapshot.id).await.unwrap(), world.state());
 }
@@ -265,25 +180,25 @@ async fn a_changed_object_is_skipped_or_failed_by_policy() {
     for (policy, failed) in [(OnChanged::Skip, 0), (OnChanged::Fail, 1)] {
         let mut world = world_with(&[]).await;
         world.inventories = Arc::new(claims(&world));
-        world.bucket.put("a", noise(50, 4000));
+        world.bucket.put("k/a", noise(50, 4000));
         let mut options = world.options();
         options.copy.on_changed = policy;
         let report = world.backup_with(options).await.unwrap();
         assert_eq!(report.snapshot.summary.counters.failed.objects, failed);
-        assert_eq!(row(&world, report.snapshot.id, "a").await, None);
+        assert_eq!(row(&world, report.snapshot.id, "k/a").await, None);
     }
 }
 
 #[tokio::test]
 async fn an_archived_object_is_listed_without_bytes_or_failed_by_policy() {
     for (policy, archived, failed) in [(OnArchived::Skip, 1, 0), (OnArchived::Fail, 0, 1)] {
-        let world = world_with(&[("b", Fault::Archived)]).await;
+        let world = world_with(&[("k/b", ALWAYS, SourceFault::Archived)]).await;
         let mut options = world.options();
         options.copy.on_archived = policy;
         let report = world.backup_with(options).await.unwrap();
         let counters = report.snapshot.summary.counters;
         assert_eq!((counters.archived.objects, counters.failed.objects), (archived, failed));
-        let provenance = row(&world, report.snapshot.id, "b").await.map(|row| row.provenance);
+        let provenance = row(&world, report.snapshot.id, "k/b").await.map(|row| row.provenance);
         assert_eq!(provenance, (archived == 1).then_some(Provenance::Archived));
     }
 }
@@ -291,8 +206,8 @@ async fn an_archived_object_is_listed_without_bytes_or_failed_by_policy() {
 #[tokio::test]
 async fn bytes_whose_md5_is_not_the_etag_are_never_stored() {
     let mut world = World::new().await;
-    let entry = world.bucket.put("a", "bytes");
-    world.bucket.put("b", "other");
+    let entry = world.bucket.put("k/a", "bytes");
+    world.bucket.put("k/b", "other");
     let mut claims = claims(&world);
     for claim in &mut claims.1 {
         // The bucket's tags are no MD5s, which is what damage looks like where they should be.
@@ -301,7 +216,7 @@ async fn bytes_whose_md5_is_not_the_etag_are_never_stored() {
     world.inventories = Arc::new(claims);
     let report = world.backup().await.unwrap();
     assert_eq!(report.snapshot.summary.counters.failed.objects, 1);
-    assert_eq!(row(&world, report.snapshot.id, "a").await, None);
+    assert_eq!(row(&world, report.snapshot.id, "k/a").await, None);
 }
 
 #[tokio::test]

@@ -1,0 +1,67 @@
+//! A backup that stops at any call to the vault: what was committed restores,
+//! nothing half-done shows, and the next backup succeeds.
+
+mod support;
+
+use std::sync::Arc;
+
+use stocktake_testkit::wrappers::{FaultyVault, VaultFault};
+use support::{World, noise};
+
+async fn world() -> World {
+    let world = World::new().await;
+    for n in 0..30 {
+        world.bucket.put(format!("k{n:02}").as_str(), noise(n, 4000));
+    }
+    world
+}
+
+fn live_a_day(world: &World, day: u64) {
+    world.bucket.put(format!("k{:02}", day % 30).as_str(), noise(1000 + day, 5000));
+    world.bucket.put(format!("new{day}").as_str(), noise(2000 + day, 100));
+    world.bucket.remove(format!("k{:02}", (day + 7) % 30).as_str());
+}
+
+/// Runs a backup against a vault with a fault at its `n`-th call. `None` when there were fewer calls.
+async fn backup_with_fault(world: &World, n: usize, fault: Option<VaultFault>) -> Option<stocktake_core::Result<()>> {
+    let vault = Arc::new(FaultyVault::new((*world.store).clone()));
+    match fault {
+        Some(fault) => vault.plan().fail(n, fault),
+        None => vault.plan().stop_at(n),
+    }
+    let result = world.reopened(vault.clone()).backup().await.map(drop);
+    (vault.plan().calls() > n).then_some(result)
+}
+
+#[tokio::test]
+async fn stopping_at_any_call_loses_nothing_that_was_committed() {
+    let world = world().await;
+    let first = world.backup().await.unwrap().snapshot.id;
+    let first_state = world.state();
+    live_a_day(&world, 1);
+    for n in 0.. {
+        let Some(result) = backup_with_fault(&world, n, None).await else { break };
+        let committed = world.reopened(world.store.clone()).catalog.snapshots().await.unwrap();
+        assert_eq!(world.restored(first).await.unwrap(), first_state, "stopped at call {n}");
+        for record in &committed[1..] {
+            // A stop after the commit but before its answer leaves the snapshot whole.
+            assert_eq!(world.restored(record.id).await.unwrap(), world.state(), "stopped at call {n}");
+        }
+        assert!(result.is_err() || committed.len() > 1);
+        assert_eq!(world.verify().await.damage, [], "stopped at call {n}");
+    }
+    let last = world.backup().await.unwrap().snapshot.id;
+    assert_eq!(world.restored(last).await.unwrap(), world.state());
+}
+
+#[tokio::test]
+async fn a_call_whose_outcome_is_unknown_is_found_out() {
+    let world = world().await;
+    for n in 0.. {
+        live_a_day(&world, n as u64);
+        let Some(result) = backup_with_fault(&world, n, Some(VaultFault::DoneButUnavailable)).await else { break };
+        result.unwrap_or_else(|error| panic!("call {n}: {error}"));
+        let last = world.catalog.snapshots().await.unwrap().pop().unwrap().id;
+        assert_eq!(world.restored(last).await.unwrap(), world.state(), "call {n}");
+    }
+}
