@@ -61,4 +61,5 @@ pub use copy::{CopyOptions, OnArchived, OnChanged, is_archive_class};
 pub use meter::Meter;
 pub use open::{OpenVault, Protection, SOFTWARE, init_vault, open_vault};
 pub use restore::{ConflictPolicy, Restore, RestoreOptions, RestoreReport};
+pub use retry::RetryingVault;
 pub use verify::{Damage, DataShare, Verify, VerifyReport};

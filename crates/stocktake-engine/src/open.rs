@@ -7,13 +7,15 @@ use stocktake_core::{Clock, Entropy, Error, Location, Result, Vault, VaultCapabi
 use stocktake_format::{FormatError, KeyProvider, VaultConfig, VaultId, VaultKey, WrappedKey, names};
 use zeroize::Zeroizing;
 
+use crate::{Meter, RetryingVault};
+
 /// The software as it names itself in what it writes.
 pub const SOFTWARE: &str = concat!("stocktake ", env!("CARGO_PKG_VERSION"));
 
 /// A vault whose settings were read and whose key was unwrapped.
 #[derive(Clone, Debug)]
 pub struct OpenVault {
-    /// The blobs.
+    /// The blobs; calls are repeated when the store does not answer.
     pub vault: Arc<dyn Vault>,
     /// The key that seals them.
     pub key: Arc<VaultKey>,
@@ -46,6 +48,7 @@ pub async fn init_vault(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<OpenVault> {
+    let vault = retrying(vault);
     let location = Location::new(vault.to_string());
     if read_config(&*vault).await?.is_some() {
         return Err(Error::VaultExists { location });
@@ -86,6 +89,7 @@ pub async fn init_vault(
 /// - [`Error::VaultNotFound`], [`Error::VaultUnsupported`], [`Error::BlobDamaged`] for the settings.
 /// - [`Error::WrongKey`]: no provider opens it.
 pub async fn open_vault(vault: Arc<dyn Vault>, providers: &[&dyn KeyProvider]) -> Result<OpenVault> {
+    let vault = retrying(vault);
     let location = Location::new(vault.to_string());
     let config = read_config(&*vault).await?.ok_or_else(|| Error::VaultNotFound { location: location.clone() })?;
     let key = if config.encrypted {
@@ -94,6 +98,10 @@ pub async fn open_vault(vault: Arc<dyn Vault>, providers: &[&dyn KeyProvider]) -
         VaultKey::unencrypted(config.id)
     };
     Ok(OpenVault { vault, key: Arc::new(key), config })
+}
+
+fn retrying(vault: Arc<dyn Vault>) -> Arc<dyn Vault> {
+    Arc::new(RetryingVault::new(vault, Meter::new()))
 }
 
 async fn read_config(vault: &dyn Vault) -> Result<Option<VaultConfig>> {

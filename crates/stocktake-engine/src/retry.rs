@@ -1,9 +1,15 @@
 //! Repeating calls that may succeed the second time.
 
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
-use stocktake_core::Result;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use stocktake_core::{BlobInfo, Error, Result, Vault, VaultCapabilities};
 
 use crate::Meter;
 
@@ -26,4 +32,66 @@ where
             tracing::debug!(%error, ?after, "repeating");
         })
         .await
+}
+
+/// A vault whose calls are repeated when the store did not answer.
+///
+/// A creation whose outcome is unknown is found out: if the name is taken after
+/// that, and by the very bytes that were to be written, the first attempt
+/// succeeded. So a caller of this vault sees a clear outcome, or an outage that
+/// lasted. A listing is not repeated: what it yielded can't be taken back.
+#[derive(Debug)]
+pub struct RetryingVault {
+    inner: Arc<dyn Vault>,
+    meter: Meter,
+}
+
+impl RetryingVault {
+    /// Wraps `inner`, and counts repeated calls on `meter`.
+    pub fn new(inner: Arc<dyn Vault>, meter: Meter) -> Self {
+        Self { inner, meter }
+    }
+}
+
+impl fmt::Display for RetryingVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Vault for RetryingVault {
+    fn capabilities(&self) -> VaultCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn create(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let first = self.inner.create(name, bytes.clone()).await;
+        let Err(Error::Unavailable { .. }) = first else { return first };
+        self.meter.retried();
+        match retried(&self.meter, || self.inner.create(name, bytes.clone())).await {
+            Err(taken @ Error::BlobExists { .. }) => {
+                let found = self.read(name, None).await?;
+                if found == bytes { Ok(()) } else { Err(taken) }
+            }
+            result => result,
+        }
+    }
+
+    async fn read(&self, name: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        retried(&self.meter, || self.inner.read(name, range.clone())).await
+    }
+
+    async fn stat(&self, name: &str) -> Result<BlobInfo> {
+        retried(&self.meter, || self.inner.stat(name)).await
+    }
+
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<BlobInfo>> {
+        self.inner.list(prefix, start_after)
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        retried(&self.meter, || self.inner.delete(name)).await
+    }
 }

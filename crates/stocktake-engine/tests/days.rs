@@ -1,6 +1,8 @@
 //! A bucket lives for some days and is backed up each day; every snapshot
 //! restores to what the bucket was.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use proptest::prelude::*;

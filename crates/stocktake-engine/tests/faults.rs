@@ -1,5 +1,7 @@
 //! Sources that misbehave: what the snapshot then holds, and what the job says.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fmt;

@@ -1,5 +1,7 @@
 //! Restores of parts, under each conflict policy, and single objects.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;

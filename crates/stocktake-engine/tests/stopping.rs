@@ -1,6 +1,8 @@
 //! A backup that stops at any call to the vault: what was committed restores,
 //! nothing half-done shows, and the next backup succeeds.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stocktake_core::{BytesColumn, Error, PackId, Result, RowBatch, RowDelta, SnapshotWriter};
+use stocktake_core::{BytesColumn, PackId, Result, RowBatch, RowDelta, SnapshotWriter};
 use stocktake_format::PackReader;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{CopyJob, RowOp};
 use crate::open::damaged;
-use crate::retry::retried;
 
 /// A pack on its way, and the rows that wait for it.
 pub(crate) struct Upload {
@@ -56,16 +55,5 @@ pub(crate) async fn publish(job: &Arc<CopyJob>, id: PackId, name: &str, bytes: B
     let (key, pack) = (job.key.clone(), bytes.clone());
     let verified = tokio::task::spawn_blocking(move || PackReader::new(&key, id).verify(&key, &pack).map(drop));
     verified.await.expect("verifying does not panic").map_err(|error| damaged(&*job.vault, name, error))?;
-    create_or_find(job, name, bytes).await
-}
-
-/// Creates a blob; if the name is taken by the very same bytes, an earlier attempt of ours succeeded.
-async fn create_or_find(job: &Arc<CopyJob>, name: &str, bytes: Bytes) -> Result<()> {
-    match retried(&job.meter, || job.vault.create(name, bytes.clone())).await {
-        Err(error @ Error::BlobExists { .. }) => {
-            let found = retried(&job.meter, || job.vault.read(name, None)).await?;
-            if found == bytes { Ok(()) } else { Err(error) }
-        }
-        result => result,
-    }
+    job.vault.create(name, bytes).await
 }

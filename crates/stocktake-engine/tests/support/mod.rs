@@ -13,8 +13,8 @@ use stocktake_core::{
     SnapshotId, Source, Timestamp, Vault,
 };
 use stocktake_engine::{
-    Backup, BackupOptions, BackupPlan, BackupReport, DataShare, OpenVault, Protection, Restore, RestoreOptions, Verify,
-    VerifyReport, init_vault,
+    Backup, BackupOptions, BackupPlan, BackupReport, DataShare, Meter, OpenVault, Protection, Restore, RestoreOptions,
+    RetryingVault, Verify, VerifyReport, init_vault,
 };
 use stocktake_format::{KeyFile, VaultKey};
 
@@ -52,6 +52,7 @@ impl World {
 
     /// The same world seen through another vault object, as after a restart.
     pub fn reopened(&self, vault: Arc<dyn Vault>) -> Self {
+        let vault = Arc::new(RetryingVault::new(vault, Meter::new()));
         let vault = OpenVault { vault, ..self.vault.clone() };
         Self {
             bucket: self.bucket.clone(),
