@@ -138,6 +138,10 @@ pub fn scope_change(last: &JobSummary, info: &InventoryInfo, scope: &Scope) -> O
     if last.inventory.versions != info.versions {
         return Some("one inventory lists all versions and the other current objects only".into());
     }
+    // A listing has no fields of its own: it tells all that a comparison rests on.
+    if last.inventory.format == InventoryFormat::Listing || info.format == InventoryFormat::Listing {
+        return None;
+    }
     let (before, now) = (compared_fields(&last.inventory.fields), compared_fields(&info.fields));
     (before != now).then(|| {
         let list = |fields: &BTreeSet<String>| fields.iter().map(String::as_str).collect::<Vec<_>>().join(", ");

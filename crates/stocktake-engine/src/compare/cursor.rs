@@ -4,8 +4,9 @@
 //! reader, runs in a temporary file and merges of either are all cursors.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
-use stocktake_core::{EntryRef, Error, Result};
+use stocktake_core::{EntryBatch, EntryRef, Error, Result};
 
 /// Why a walk ends early.
 #[derive(Debug)]
@@ -33,12 +34,28 @@ pub(super) trait Cursor {
     /// Steps to the next row.
     fn advance(&mut self) -> Result<(), Stop>;
 
-    /// The stretch of rows in memory that the row at hand belongs to: an identity
-    /// that no other stretch of this cursor has, and the last key in it.
-    /// `None` where looking ahead is not free.
-    fn stretch(&self) -> Option<(u64, &[u8])> {
+    /// The row at hand and those behind it that are in memory; `None` where looking
+    /// ahead is not free, or where other rows may come between.
+    fn stretch(&self) -> Option<Stretch<'_>> {
         None
     }
+
+    /// Steps `rows` further within the [stretch](Self::stretch), whose keys the caller has found to
+    /// ascend strictly that far.
+    fn jump(&mut self, rows: usize) -> Result<(), Stop> {
+        (0..rows).try_for_each(|_| self.advance())
+    }
+}
+
+/// Consecutive rows of a cursor, as they stand in a batch.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch<'a> {
+    /// Where the rows are.
+    pub(super) batch: &'a EntryBatch,
+    /// Which they are, the first being the one at hand.
+    pub(super) rows: Range<usize>,
+    /// Tells the batch from the others of the same cursor.
+    pub(super) batch_number: u64,
 }
 
 /// Which of two rows of one key is kept: the one modified later, and among equals

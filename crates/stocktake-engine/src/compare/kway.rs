@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use stocktake_core::{EntryRef, Result};
 
-use super::cursor::{Cursor, Stop, precedence};
+use super::cursor::{Cursor, Stop, Stretch, precedence};
 use super::meter::SideMeter;
 
 /// A cursor that is not open yet, and at or before whose first row this key is.
@@ -99,18 +99,19 @@ impl<S: Cursor> KWay<S> {
     /// Whether the stretch of the least cursor lies below everything else, open or waiting.
     fn clear_stretch(&self) -> Option<u64> {
         let (least, others) = self.open.split_last()?;
-        let (id, last_key) = least.stretch()?;
+        let Stretch { batch, rows, batch_number } = least.stretch()?;
+        let last_key = batch.key(rows.end - 1);
         let below = |key: Option<&[u8]>| key.is_none_or(|key| last_key < key);
         let clear = below(others.last().and_then(|other| other.key()))
             && below(self.waiting.last().map(|next| next.first_key.as_slice()));
-        clear.then_some(id)
+        clear.then_some(batch_number)
     }
 
     fn advance_among_others(&mut self) -> Result<(), Stop> {
         let Some(mut least) = self.open.pop() else { return Ok(()) };
-        let before = stretch_id(&*least);
+        let before = batch_number(&*least);
         least.advance()?;
-        let same_stretch = stretch_id(&*least) == before;
+        let same_stretch = batch_number(&*least) == before;
         self.put_back(least);
         self.settle()?;
         // Looking over a whole stretch costs comparisons, so it is done once for each.
@@ -129,8 +130,8 @@ impl<S: Cursor> KWay<S> {
     }
 }
 
-fn stretch_id(cursor: &impl Cursor) -> Option<u64> {
-    cursor.stretch().map(|(id, _)| id)
+fn batch_number(cursor: &impl Cursor) -> Option<u64> {
+    cursor.stretch().map(|stretch| stretch.batch_number)
 }
 
 impl<S: Cursor> Cursor for KWay<S> {
@@ -148,11 +149,24 @@ impl<S: Cursor> Cursor for KWay<S> {
     fn advance(&mut self) -> Result<(), Stop> {
         if let (Some(clear), Some(least)) = (self.clear, self.open.last_mut()) {
             least.advance()?;
-            if stretch_id(&**least) == Some(clear) {
+            if batch_number(&**least) == Some(clear) {
                 return Ok(());
             }
             return self.leave_stretch();
         }
         self.advance_among_others()
+    }
+
+    #[inline]
+    fn stretch(&self) -> Option<Stretch<'_>> {
+        let clear = self.clear?;
+        self.open.last()?.stretch().filter(|stretch| stretch.batch_number == clear)
+    }
+
+    fn jump(&mut self, rows: usize) -> Result<(), Stop> {
+        let least = self.open.last_mut().expect("only called while at a row");
+        least.jump(rows)?;
+        // Settling a duplicate at the end of the batch may have turned it over.
+        if batch_number(&**least) == self.clear { Ok(()) } else { self.leave_stretch() }
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::ChangeWriter;
 use super::cursor::{Cursor, Stop};
+use super::equal::equal_rows;
 
 /// How many keys are passed between two looks at the cancellation token.
 const KEYS_BETWEEN_LOOKS: u32 = 1 << 14;
@@ -31,6 +32,7 @@ pub(super) fn merge(
         if keys.is_multiple_of(KEYS_BETWEEN_LOOKS) && cancel.is_cancelled() {
             return Err(Error::Cancelled.into());
         }
+        pass_equal_rows(&mut previous, &mut current)?;
         let order = match (previous.key(), current.key()) {
             (None, None) => return Ok(counts),
             (Some(_), None) => Ordering::Less,
@@ -61,4 +63,16 @@ pub(super) fn merge(
             }
         }
     }
+}
+
+/// Jumps to the last of the rows that are equal on both sides from here on, as far as they are in memory.
+#[inline]
+fn pass_equal_rows(previous: &mut impl Cursor, current: &mut impl Cursor) -> Result<(), Stop> {
+    let (Some(before), Some(now)) = (previous.stretch(), current.stretch()) else { return Ok(()) };
+    let equal = equal_rows(&before, &now);
+    if equal > 1 {
+        previous.jump(equal - 1)?;
+        current.jump(equal - 1)?;
+    }
+    Ok(())
 }

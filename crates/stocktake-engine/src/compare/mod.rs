@@ -21,6 +21,7 @@ mod changes;
 mod codec;
 mod cursor;
 mod digest;
+mod equal;
 mod feed;
 mod gate;
 mod guards;

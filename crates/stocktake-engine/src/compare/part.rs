@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use stocktake_core::{EntryBatch, EntryRef, Result};
 
-use super::cursor::{Cursor, Stop, precedence};
+use super::cursor::{Cursor, Stop, Stretch, precedence};
 use super::feed::Feed;
 use super::gate::{Gate, admit};
 use super::meter::SideMeter;
@@ -141,8 +141,16 @@ impl Cursor for PartCursor {
         self.settle()
     }
 
-    fn stretch(&self) -> Option<(u64, &[u8])> {
-        let last = self.batch.len().checked_sub(1)?;
-        Some((self.batch_number, self.batch.key(last)))
+    #[inline]
+    fn stretch(&self) -> Option<Stretch<'_>> {
+        // Where a worse row of the same key comes next, the rows in between do not count.
+        let adjacent = self.after == self.at + 1 && !self.batch.is_empty();
+        let rows = self.at..self.batch.len();
+        adjacent.then_some(Stretch { batch: &self.batch, rows, batch_number: self.batch_number })
+    }
+
+    fn jump(&mut self, rows: usize) -> Result<(), Stop> {
+        (self.at, self.after) = (self.at + rows, self.after + rows);
+        self.settle()
     }
 }
