@@ -2,6 +2,9 @@
 //!
 //! - [`conformance`]: a suite for each trait of the core, one test for each
 //!   promise. Whoever implements a trait runs its suite.
+//! - [`wrappers`]: vaults and sources that record their calls, and that fail as planned.
+//! - `seaweed` and `proxy`, with the feature `servers`: a real S3 server on
+//!   loopback, and a proxy before it that counts requests and injects faults.
 //!
 //! A suite is usually run whole, by its macro; each promise is also a function:
 //!
@@ -18,3 +21,8 @@
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking, as a test does")]
 
 pub mod conformance;
+#[cfg(feature = "servers")]
+pub mod proxy;
+#[cfg(feature = "servers")]
+pub mod seaweed;
+pub mod wrappers;
