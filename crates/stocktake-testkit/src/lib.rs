@@ -21,6 +21,7 @@
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking, as a test does")]
 
 pub mod conformance;
+pub mod inventories;
 #[cfg(feature = "servers")]
 pub mod proxy;
 #[cfg(feature = "servers")]

@@ -16,6 +16,7 @@
 
 mod bucket;
 pub mod catalog;
+pub mod inventory;
 pub mod keys;
 pub mod source;
 pub mod target;
@@ -29,6 +30,7 @@ use stocktake_core::Vault;
 
 pub use bucket::BucketUnderTest;
 pub use catalog::CatalogUnderTest;
+pub use inventory::InventoryUnderTest;
 
 /// A vault, and what must live as long as it does.
 pub struct VaultUnderTest {

@@ -1,0 +1,171 @@
+//! The promises of [`InventoryReader`](stocktake_core::InventoryReader).
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use stocktake_core::{BATCH_ROWS, Entry, EntryBatch, Error, Inventory, InventoryInfo, InventoryReader, Location};
+
+/// Makes a test of each promise of an inventory reader.
+///
+/// Takes an expression that gives an
+/// [`InventoryUnderTest`](crate::conformance::InventoryUnderTest); it is evaluated
+/// in each test and may await.
+#[macro_export]
+macro_rules! inventory_conformance {
+    ($factory:expr) => {
+        $crate::conformance_tests! { inventory, InventoryUnderTest, $factory, [
+            inventories_come_newest_first,
+            the_current_objects_are_read_each_once,
+            batches_are_bounded_and_not_empty,
+            a_part_reads_again_the_same,
+            parts_are_read_at_once,
+            a_dropped_stream_leaves_the_inventory_readable,
+            an_opened_inventory_is_the_one_asked_for,
+            an_unknown_inventory_is_not_found,
+            a_discarded_inventory_is_gone,
+        ] }
+    };
+}
+
+/// A reader, what its newest inventory holds, and what must live as long as it does.
+pub struct InventoryUnderTest {
+    /// The reader. It has at least one inventory, and its newest is ready.
+    pub reader: Arc<dyn InventoryReader>,
+    /// The entries of its newest inventory, by key.
+    pub expected: Vec<Entry>,
+    guard: Vec<Box<dyn Any + Send + Sync>>,
+}
+
+impl InventoryUnderTest {
+    /// A reader whose newest inventory holds exactly `expected`, in any order.
+    pub fn new(reader: impl InventoryReader, mut expected: Vec<Entry>) -> Self {
+        expected.sort_by(|a, b| a.key.cmp(&b.key));
+        Self { reader: Arc::new(reader), expected, guard: Vec::new() }
+    }
+
+    /// The same reader; `guard`, such as a temporary folder, is dropped after it.
+    #[must_use]
+    pub fn holding(mut self, guard: impl Any + Send + Sync) -> Self {
+        self.guard.push(Box::new(guard));
+        self
+    }
+
+    async fn newest(&self) -> InventoryInfo {
+        self.reader.inventories().await.unwrap().swap_remove(0)
+    }
+
+    async fn open(&self) -> Arc<dyn Inventory> {
+        self.reader.open(&self.newest().await).await.unwrap()
+    }
+}
+
+impl fmt::Debug for InventoryUnderTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InventoryUnderTest").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}
+
+/// The entries of all parts, by key.
+pub async fn read_all(inventory: &dyn Inventory) -> stocktake_core::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for part in 0..inventory.parts() {
+        let batches: Vec<EntryBatch> = inventory.read(part).try_collect().await?;
+        entries.extend(batches.iter().flat_map(|batch| batch.iter().map(|entry| entry.to_entry()).collect::<Vec<_>>()));
+    }
+    entries.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(entries)
+}
+
+/// The list is sorted by scan start, the newest first; the newest is ready.
+pub async fn inventories_come_newest_first(under_test: &InventoryUnderTest) {
+    let found = under_test.reader.inventories().await.unwrap();
+    assert!(found.is_sorted_by(|a, b| a.created >= b.created), "{found:?}");
+    assert_eq!(found[0].not_ready, None);
+}
+
+/// Every current object is read, no other, and each once.
+pub async fn the_current_objects_are_read_each_once(under_test: &InventoryUnderTest) {
+    let entries = read_all(&*under_test.open().await).await.unwrap();
+    assert_eq!(entries.len(), under_test.expected.len());
+    for (entry, expected) in entries.iter().zip(&under_test.expected) {
+        assert_eq!(entry, expected);
+    }
+}
+
+/// No batch is empty, and none holds more than a few times the usual number of rows.
+pub async fn batches_are_bounded_and_not_empty(under_test: &InventoryUnderTest) {
+    let inventory = under_test.open().await;
+    for part in 0..inventory.parts() {
+        let lengths: Vec<_> = inventory.read(part).map_ok(|batch| batch.len()).try_collect().await.unwrap();
+        assert!(lengths.iter().all(|length| (1..=4 * BATCH_ROWS).contains(length)), "{lengths:?}");
+    }
+}
+
+/// Parts that are said to be repeatable yield the same entries a second time.
+pub async fn a_part_reads_again_the_same(under_test: &InventoryUnderTest) {
+    let inventory = under_test.open().await;
+    if inventory.info().repeatable {
+        let first = read_all(&*inventory).await.unwrap();
+        assert_eq!(read_all(&*inventory).await.unwrap(), first);
+    }
+}
+
+/// All parts may be read at the same time, also each by two readers.
+pub async fn parts_are_read_at_once(under_test: &InventoryUnderTest) {
+    let inventory = under_test.open().await;
+    let readers = (0..inventory.parts()).chain(0..inventory.parts()).map(|part| {
+        let inventory = Arc::clone(&inventory);
+        tokio::spawn(async move {
+            let batches: Vec<EntryBatch> = inventory.read(part).try_collect().await.unwrap();
+            batches.iter().map(EntryBatch::len).sum::<usize>()
+        })
+    });
+    let rows = futures::future::try_join_all(readers.collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(rows.iter().sum::<usize>(), 2 * under_test.expected.len());
+}
+
+/// A stream may be dropped before or within its first batch.
+pub async fn a_dropped_stream_leaves_the_inventory_readable(under_test: &InventoryUnderTest) {
+    let inventory = under_test.open().await;
+    for part in 0..inventory.parts() {
+        drop(inventory.read(part));
+        drop(inventory.read(part).next().await);
+    }
+    assert_eq!(read_all(&*inventory).await.unwrap().len(), under_test.expected.len());
+}
+
+/// What is opened says of itself what the list said; a listing may be of a later time.
+pub async fn an_opened_inventory_is_the_one_asked_for(under_test: &InventoryUnderTest) {
+    let newest = under_test.newest().await;
+    let opened = under_test.reader.open(&newest).await.unwrap();
+    let opened = opened.info();
+    assert_eq!((&opened.location, &opened.bucket, opened.format), (&newest.location, &newest.bucket, newest.format));
+    assert!(opened.created >= newest.created && (opened.created == newest.created || !newest.repeatable));
+}
+
+/// An inventory of another place is not found.
+pub async fn an_unknown_inventory_is_not_found(under_test: &InventoryUnderTest) {
+    let elsewhere = Location::new("nowhere://else/2020-01-01T00-00Z/manifest.json");
+    let unknown = InventoryInfo { location: elsewhere, ..under_test.newest().await };
+    let outcome = under_test.reader.open(&unknown).await;
+    assert!(matches!(outcome, Err(Error::InventoryNotFound { .. })), "{outcome:?}");
+}
+
+/// After its removal an inventory is not listed and not found, unless there was nothing to remove.
+pub async fn a_discarded_inventory_is_gone(under_test: &InventoryUnderTest) {
+    let newest = under_test.newest().await;
+    match under_test.reader.discard(&newest).await {
+        Err(Error::InvalidInput { .. }) => {
+            under_test.reader.open(&newest).await.unwrap();
+        }
+        outcome => {
+            outcome.unwrap();
+            let left = under_test.reader.inventories().await.unwrap();
+            assert!(left.iter().all(|info| info.location != newest.location), "{left:?}");
+            let opened = under_test.reader.open(&newest).await;
+            assert!(matches!(opened, Err(Error::InventoryNotFound { .. })), "{opened:?}");
+        }
+    }
+}

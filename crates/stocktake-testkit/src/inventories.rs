@@ -1,0 +1,291 @@
+//! Inventories as clouds deliver them, made from entries.
+//!
+//! [`write`] puts one into a vault, laid out as Amazon S3 or Alibaba Cloud OSS do:
+//! data files, manifest, and the checksum last. Its shapes are independent of the
+//! library's own writer, so that reader and writer can't share a mistake.
+//! [`Synthetic`] makes the entries of a large bucket on two days, in any order.
+//!
+//! ```
+//! use stocktake_core::memory::MemoryVault;
+//! use stocktake_testkit::conformance::run;
+//! use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, write};
+//!
+//! let vault = MemoryVault::new();
+//! let spec = InventorySpec { rows_per_file: 100, ..InventorySpec::new(Shape::S3Parquet) };
+//! let written = run(write(&vault, &spec, Synthetic::new(250).before()));
+//! assert_eq!((written.rows, written.files.len()), (250, 3));
+//! assert!(vault.names().contains(&written.manifest));
+//! ```
+
+mod csv;
+mod parquet;
+mod synthetic;
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use serde_json::json;
+use stocktake_core::{Entry, EntryBatch, EntryRef, InventoryVersions, Timestamp, Vault};
+
+pub use synthetic::{Fate, Order, Rates, Synthetic};
+
+/// How an inventory is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Amazon S3: CSV in gzip, every field quoted, `/` in keys left as it is.
+    S3Csv,
+    /// Amazon S3: Parquet with Snappy, plain keys.
+    S3Parquet,
+    /// Alibaba Cloud OSS: CSV in gzip, bucket unquoted, `/` encoded, dashes in times, upper-case checksums.
+    OssCsv,
+}
+
+impl Shape {
+    /// All shapes.
+    pub const ALL: [Self; 3] = [Self::S3Csv, Self::S3Parquet, Self::OssCsv];
+}
+
+/// What an inventory is to look like.
+#[derive(Clone, Debug)]
+pub struct InventorySpec {
+    /// How it is written.
+    pub shape: Shape,
+    /// Whether it tells versions apart. Then older versions and delete markers stand between the entries.
+    pub versions: InventoryVersions,
+    /// The bucket that it lists. Default `photo-store`.
+    pub source_bucket: String,
+    /// The bucket that it is delivered to. Default `ops-inventories`.
+    pub destination_bucket: String,
+    /// The folder that it is delivered to. Default `inv`.
+    pub prefix: String,
+    /// The configuration's id. Default `daily`.
+    pub config: String,
+    /// When its scan began. Default 2026-03-01T01:00:00Z.
+    pub created: Timestamp,
+    /// The most rows of a data file. A file is made in memory. Default 1,000,000.
+    pub rows_per_file: usize,
+    /// Columns left out, by their names in a CSV schema.
+    pub without: Vec<&'static str>,
+    /// Whether Parquet keys are marked as text, as S3 marks them. They must be UTF-8 then. Default `true`.
+    pub utf8_keys: bool,
+}
+
+impl InventorySpec {
+    /// An inventory of current objects with the defaults of each field.
+    pub fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            versions: InventoryVersions::Current,
+            source_bucket: "photo-store".into(),
+            destination_bucket: "ops-inventories".into(),
+            prefix: "inv".into(),
+            config: "daily".into(),
+            created: Timestamp::from_millis(1_772_326_800_000),
+            rows_per_file: 1_000_000,
+            without: Vec::new(),
+            utf8_keys: true,
+        }
+    }
+
+    /// The configuration's folder.
+    pub fn folder(&self) -> String {
+        [&*self.prefix, &self.source_bucket, &self.config].iter().filter(|part| !part.is_empty()).fold(
+            String::new(),
+            |folder, part| if folder.is_empty() { (*part).to_owned() } else { format!("{folder}/{part}") },
+        )
+    }
+
+    fn columns(&self) -> Vec<&'static str> {
+        let versions: &[_] = match self.versions {
+            InventoryVersions::All => &["VersionId", "IsLatest", "IsDeleteMarker"],
+            InventoryVersions::Current => &[],
+        };
+        // OSS writes columns in the order in which they were ticked.
+        let others = match self.shape {
+            Shape::S3Csv | Shape::S3Parquet => ["Size", "LastModifiedDate", "ETag", "StorageClass"],
+            Shape::OssCsv => ["Size", "StorageClass", "LastModifiedDate", "ETag"],
+        };
+        let all =
+            ["Bucket", "Key"].iter().chain(versions).chain(&others).chain(&["IsMultipartUploaded", "EncryptionStatus"]);
+        all.copied().filter(|column| !self.without.contains(column)).collect()
+    }
+}
+
+/// An inventory that was written.
+#[derive(Clone, Debug)]
+pub struct WrittenInventory {
+    /// The name of its `manifest.json`.
+    pub manifest: String,
+    /// The names of its data files.
+    pub files: Vec<String>,
+    /// Entries in it: its current objects.
+    pub rows: u64,
+}
+
+/// A row of a report.
+pub(crate) struct ReportRow<'a> {
+    entry: EntryRef<'a>,
+    version: &'a str,
+    is_latest: bool,
+    is_delete_marker: bool,
+}
+
+/// Encodes the rows of one data file.
+trait FileEncoder {
+    fn push(&mut self, row: &ReportRow<'_>);
+    fn finish(&mut self) -> Vec<u8>;
+}
+
+/// Writes an inventory of `entries` into `vault`.
+///
+/// # Panics
+/// When the vault fails, or a field holds what the shape can't say.
+pub async fn write(
+    vault: &dyn Vault,
+    spec: &InventorySpec,
+    entries: impl IntoIterator<Item = EntryBatch>,
+) -> WrittenInventory {
+    let mut writer = Writer { spec, vault, encoder: None, rows_in_file: 0, files: Vec::new() };
+    let mut rows = 0;
+    for batch in entries {
+        for entry in batch.iter() {
+            writer.push_versions(&entry, rows).await;
+            rows += 1;
+        }
+    }
+    writer.finish_file().await;
+    let files = writer.files;
+    let manifest = write_manifest(vault, spec, &files).await;
+    WrittenInventory { manifest, files: files.into_iter().map(|file| file.name).collect(), rows }
+}
+
+/// Batches of single entries.
+pub fn batches(entries: &[Entry]) -> Vec<EntryBatch> {
+    entries.chunks(stocktake_core::BATCH_ROWS).map(|chunk| EntryBatch::try_from(chunk).unwrap()).collect()
+}
+
+struct WrittenFile {
+    name: String,
+    size: usize,
+    md5: String,
+}
+
+struct Writer<'a> {
+    spec: &'a InventorySpec,
+    vault: &'a dyn Vault,
+    encoder: Option<Box<dyn FileEncoder + Send>>,
+    rows_in_file: usize,
+    files: Vec<WrittenFile>,
+}
+
+impl Writer<'_> {
+    /// Writes an entry, and around some what a list of all versions has there.
+    async fn push_versions(&mut self, entry: &EntryRef<'_>, number: u64) {
+        let version = entry.version.filter(|version| *version != "null").unwrap_or("");
+        let latest = ReportRow { entry: *entry, version, is_latest: true, is_delete_marker: false };
+        if self.spec.versions == InventoryVersions::Current {
+            return self.push(&latest).await;
+        }
+        if number.is_multiple_of(3) {
+            let older = EntryRef { size: entry.size / 2 + 1, ..*entry };
+            self.push(&ReportRow {
+                entry: older,
+                version: "older.Version_1",
+                is_latest: false,
+                is_delete_marker: false,
+            })
+            .await;
+        }
+        self.push(&latest).await;
+        if number.is_multiple_of(5) {
+            let key = [entry.key, b".deleted"].concat();
+            let gone = EntryRef { key: &key[..key.len().min(1024)], size: 7, ..*entry };
+            if gone.key != entry.key {
+                self.push(&ReportRow {
+                    entry: gone,
+                    version: "gone.Version_1",
+                    is_latest: false,
+                    is_delete_marker: false,
+                })
+                .await;
+                self.push(&ReportRow {
+                    entry: gone,
+                    version: "gone.Version_2",
+                    is_latest: true,
+                    is_delete_marker: true,
+                })
+                .await;
+            }
+        }
+    }
+
+    async fn push(&mut self, row: &ReportRow<'_>) {
+        let encoder = self.encoder.get_or_insert_with(|| match self.spec.shape {
+            Shape::S3Csv | Shape::OssCsv => Box::new(csv::CsvEncoder::new(self.spec)),
+            Shape::S3Parquet => Box::new(parquet::ParquetEncoder::new(self.spec)),
+        });
+        encoder.push(row);
+        self.rows_in_file += 1;
+        if self.rows_in_file == self.spec.rows_per_file {
+            self.finish_file().await;
+        }
+    }
+
+    async fn finish_file(&mut self) {
+        let Some(mut encoder) = self.encoder.take() else { return };
+        let bytes = Bytes::from(encoder.finish());
+        let seed = format!("{}/{}/{}", self.spec.folder(), self.spec.created, self.files.len());
+        let id = &blake3::hash(seed.as_bytes()).to_hex()[..32];
+        let ending = if self.spec.shape == Shape::S3Parquet { "parquet" } else { "csv.gz" };
+        let name = format!("{}/data/{id}.{ending}", self.spec.folder());
+        let md5 = md5_hex(&bytes, self.spec.shape);
+        self.vault.create(&name, bytes.clone()).await.unwrap();
+        self.files.push(WrittenFile { name, size: bytes.len(), md5 });
+        self.rows_in_file = 0;
+    }
+}
+
+/// The MD5 of some bytes as this cloud writes it: S3 in lower case, OSS in upper case.
+pub fn md5_hex(bytes: &[u8], shape: Shape) -> String {
+    let hex = hex::encode(Md5::digest(bytes));
+    if shape == Shape::OssCsv { hex.to_uppercase() } else { hex }
+}
+
+async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[WrittenFile]) -> String {
+    let files: Vec<_> =
+        files.iter().map(|file| json!({ "key": file.name, "size": file.size, "MD5checksum": file.md5 })).collect();
+    let millis = spec.created.as_millis();
+    let manifest = match spec.shape {
+        Shape::OssCsv => json!({
+            "creationTimestamp": (millis / 1000).to_string(),
+            "destinationBucket": spec.destination_bucket,
+            "fileFormat": "CSV",
+            "fileSchema": spec.columns().join(", "),
+            "files": files,
+            "sourceBucket": spec.source_bucket,
+            "version": "2019-09-01",
+        }),
+        Shape::S3Csv | Shape::S3Parquet => json!({
+            "sourceBucket": spec.source_bucket,
+            "destinationBucket": format!("arn:aws:s3:::{}", spec.destination_bucket),
+            "version": "2016-11-30",
+            "creationTimestamp": millis.to_string(),
+            "fileFormat": if spec.shape == Shape::S3Csv { "CSV" } else { "Parquet" },
+            "fileSchema": if spec.shape == Shape::S3Csv { spec.columns().join(", ") } else { parquet::message_type(spec) },
+            "files": files,
+        }),
+    };
+    let bytes = Bytes::from(serde_json::to_vec_pretty(&manifest).unwrap());
+    let minute = spec.created.to_string()[..16].replace(':', "-");
+    let folder = format!("{}/{minute}Z", spec.folder());
+    let name = format!("{folder}/manifest.json");
+    vault.create(&name, bytes.clone()).await.unwrap();
+    let checksum = format!("{}\n", md5_hex(&bytes, spec.shape));
+    vault.create(&format!("{folder}/manifest.checksum"), checksum.into()).await.unwrap();
+    name
+}
+
+/// Writes the checksum of a manifest anew, as a test does that has altered one.
+pub async fn reseal(vault: &stocktake_core::memory::MemoryVault, manifest: &str) {
+    let bytes = vault.read(manifest, None).await.unwrap();
+    vault.tamper(&manifest.replace(".json", ".checksum"), md5_hex(&bytes, Shape::S3Csv));
+}
