@@ -1,1 +1,75 @@
-//! Bucket inventories: discovery, checks, CSV and Parquet readers, listing, and inventories made for stores that have none
+//! Bucket inventories: reports that say which objects a bucket holds.
+//!
+//! A cloud can write the list of a bucket's objects into another bucket, every
+//! day, for less than listing costs. This crate reads such reports, and writes
+//! them for stores that have none.
+//!
+//! - [`ManifestReader`]: finds the inventories in a bucket or folder, checks and
+//!   reads them. Amazon S3 (CSV, Parquet) and Alibaba Cloud OSS (CSV).
+//! - [`create_inventory`]: writes a listing, or any inventory, in the layout of S3.
+//! - [`ChangeWriter`]: writes a change set as Parquet, JSON Lines or CSV.
+//! - [`to_record_batch`], [`from_record_batch`]: entries to Arrow and back.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use futures::TryStreamExt;
+//! use stocktake_core::memory::{MemoryBucket, MemoryVault};
+//! use stocktake_core::{InventoryReader, SeededEntropy};
+//! use stocktake_inventory::{CreateOptions, ManifestReader, create_inventory};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! // A store without inventories is listed, and gets one.
+//! let photos = MemoryBucket::new("photos");
+//! photos.put("2026/a.jpg", "bytes");
+//! let listing = photos.open(&photos.inventories().await?[0]).await?;
+//! let inventories = Arc::new(MemoryVault::new());
+//! let options = CreateOptions::new("photos", "inventories");
+//! create_inventory(&*listing, &*inventories, &options, &SeededEntropy::new(1)).await?;
+//!
+//! // Whoever reads inventories finds it.
+//! let reader = ManifestReader::new(inventories, "photos", "s3://inventories");
+//! let newest = reader.open(&reader.inventories().await?[0]).await?;
+//! let batches: Vec<_> = newest.read(0).try_collect().await?;
+//! assert_eq!(batches[0].key(0), b"2026/a.jpg");
+//! # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! An object that is missing from an inventory reads as deleted, so the first
+//! duty here is to tell a complete inventory from all others: a part that is
+//! absent, cut short, altered, or does not decode is an error, and never fewer
+//! objects. What each cloud writes, and how imitators differ, is noted where it
+//! is decoded, with the document that says so.
+//!
+//! What this crate does *not* do: choose an inventory, judge its age, or compare
+//! (that is the engine's); list a store (that is the store's own crate); read ORC,
+//! or the incremental reports of OSS, which hold events rather than objects.
+
+mod arrow;
+mod blocking;
+mod create;
+mod csv;
+mod discovery;
+mod encode;
+mod export;
+mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
+mod gzip;
+mod manifest;
+mod names;
+mod parquet;
+mod part;
+mod reader;
+mod rows;
+mod schema;
+mod text;
+
+pub use arrow::{entry_schema, from_record_batch, to_record_batch};
+pub use create::{CreateOptions, CreatedInventory, create_inventory};
+pub use export::{ChangeWriter, ExportFormat, change_schema, change_to_json, changes_to_record_batch};
+pub use fault::Fault;
+pub use manifest::{DataFile, Dialect, InventoryManifest, MAX_MANIFEST_BYTES};
+pub use reader::{InventoryRoot, ManifestReader};
+pub use schema::Schema;
+pub use text::{decode_key, encode_key, parse_bool, parse_size, parse_time};

@@ -1,0 +1,311 @@
+//! Rows of a Parquet data file.
+//!
+//! The footer says which columns there are; the manifest's schema is a
+//! cross-check only. Keys are plain bytes here, never encoded. Dates are
+//! milliseconds in what S3 writes; microseconds, nanoseconds and `INT96` are
+//! read as well, since imitators differ.
+
+use std::sync::Arc;
+
+use parquet::file::reader::ChunkReader;
+use stocktake_core::{BATCH_ROWS, EntryBatch};
+use stocktake_parquet::{ColumnInfo, ColumnKind, FileMeta, FileOptions, FlatReader, Nulls, Selection, TimeUnit};
+
+use crate::csv::{RowRules, other_bucket};
+use crate::fault::{Fault, Result};
+use crate::rows::{BatchBuilder, etag_is_md5, flags, version_id};
+use crate::schema::{Field, Schema};
+
+/// Reads batches of current objects from a data file.
+pub(crate) struct ParquetReader<R> {
+    reader: FlatReader<R>,
+    rules: RowRules,
+    columns: Columns,
+    /// Rows in the batches before, for messages.
+    row: u64,
+    scratch: Scratch,
+}
+
+/// Where the columns are that are read, as numbers for the reader.
+struct Columns {
+    bucket: Option<usize>,
+    key: usize,
+    version: Option<usize>,
+    latest: Option<usize>,
+    delete_marker: Option<usize>,
+    size: usize,
+    last_modified: usize,
+    time_unit: TimeUnit,
+    etag: usize,
+    class: usize,
+    multipart: Option<usize>,
+    encryption: Option<usize>,
+}
+
+/// Buffers that are used from batch to batch.
+#[derive(Default)]
+struct Scratch {
+    nulls: Nulls,
+    integers: Vec<i64>,
+    codes: Vec<u32>,
+    bools: Vec<bool>,
+    multipart: Vec<bool>,
+    md5: Vec<bool>,
+    class_codes: Vec<Option<u8>>,
+    /// Which rows of the batch are current objects; empty if all are.
+    live: Vec<bool>,
+}
+
+/// The schema of a data file, from its footer.
+pub(crate) fn footer_schema(meta: &FileMeta) -> Result<Schema> {
+    Schema::of_names(meta.columns().iter().map(|column| column.name.clone()).collect())
+}
+
+impl<R: ChunkReader> ParquetReader<R> {
+    /// Opens a data file.
+    ///
+    /// # Errors
+    /// [`Fault::MissingField`] when the footer lacks a column, [`Fault::Corrupt`]
+    /// when a column is of a type that it can't have.
+    pub(crate) fn new(file: R, rules: RowRules) -> Result<Self> {
+        let meta = FileMeta::read(&file, &FileOptions::default())?;
+        let schema = footer_schema(&meta)?;
+        schema.check_required()?;
+        let mut wanted = Vec::new();
+        let mut place = |field: Field, kinds: &[ColumnKind]| -> Result<Option<usize>> {
+            let Some(column) = schema.place(field).and_then(|place| meta.columns().get(place)) else {
+                return Ok(None);
+            };
+            check_kind(column, kinds)?;
+            wanted.push(column.id);
+            Ok(Some(wanted.len() - 1))
+        };
+        let required = |place: Option<usize>, field: Field| place.ok_or(Fault::MissingField(field.name()));
+        const BYTES: &[ColumnKind] = &[ColumnKind::Bytes];
+        const INTEGERS: &[ColumnKind] = &[ColumnKind::I64, ColumnKind::I32];
+        const TIMES: &[ColumnKind] = &[ColumnKind::I64, ColumnKind::Fixed(12)];
+        const BOOLS: &[ColumnKind] = &[ColumnKind::Bool];
+        let columns = Columns {
+            bucket: place(Field::Bucket, BYTES)?,
+            key: required(place(Field::Key, BYTES)?, Field::Key)?,
+            version: place(Field::VersionId, BYTES)?,
+            latest: place(Field::IsLatest, BOOLS)?,
+            delete_marker: place(Field::IsDeleteMarker, BOOLS)?,
+            size: required(place(Field::Size, INTEGERS)?, Field::Size)?,
+            last_modified: required(place(Field::LastModified, TIMES)?, Field::LastModified)?,
+            time_unit: time_unit(&meta, &schema)?,
+            etag: required(place(Field::ETag, BYTES)?, Field::ETag)?,
+            class: required(place(Field::Class, BYTES)?, Field::Class)?,
+            multipart: place(Field::IsMultipart, BOOLS)?,
+            encryption: place(Field::Encryption, BYTES)?,
+        };
+        let reader = FlatReader::new(Arc::new(file), &meta, &wanted, Selection::all(&meta), BATCH_ROWS)?;
+        Ok(Self { reader, rules, columns, row: 0, scratch: Scratch::default() })
+    }
+
+    /// The next batch that has a row; `None` at the end of the file.
+    pub(crate) fn next_batch(&mut self, batch: &mut BatchBuilder) -> Result<Option<EntryBatch>> {
+        while let Some(rows) = self.reader.advance() {
+            let place = format!("rows {} to {}", self.row + 1, self.row + rows as u64);
+            self.fill(rows, batch).map_err(|fault| fault.within(place))?;
+            self.row += rows as u64;
+            if batch.len() > 0 {
+                return batch.take().map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn fill(&mut self, rows: usize, batch: &mut BatchBuilder) -> Result<()> {
+        self.check_bucket()?;
+        self.find_live(rows)?;
+        self.take_keys(batch)?;
+        self.take_sizes(batch)?;
+        self.take_times(batch)?;
+        self.take_etags(batch)?;
+        self.take_classes(batch)?;
+        self.take_flags(rows, batch)?;
+        self.take_versions(batch)
+    }
+
+    fn check_bucket(&mut self) -> Result<()> {
+        let Some(column) = self.columns.bucket else { return Ok(()) };
+        let Scratch { codes, nulls, .. } = &mut self.scratch;
+        self.reader.codes(column, codes, nulls)?;
+        // Nearly always one and the same code.
+        let mut last = None;
+        for code in codes.iter() {
+            if last != Some(*code) {
+                let name = self.reader.names(column).get(*code as usize);
+                if name != self.rules.bucket.as_bytes() {
+                    return Err(other_bucket(name, &self.rules.bucket));
+                }
+                last = Some(*code);
+            }
+        }
+        Ok(())
+    }
+
+    fn find_live(&mut self, rows: usize) -> Result<()> {
+        let Scratch { bools, nulls, live, .. } = &mut self.scratch;
+        live.clear();
+        for (column, name, wanted) in
+            [(self.columns.latest, "IsLatest", true), (self.columns.delete_marker, "IsDeleteMarker", false)]
+        {
+            let Some(column) = column else { continue };
+            self.reader.bools(column, bools, nulls)?;
+            if nulls.any() {
+                return Err(Fault::corrupt(format!("an {name} is null")));
+            }
+            if bools.iter().any(|value| *value != wanted) {
+                live.resize(rows, true);
+                live.iter_mut().zip(&*bools).for_each(|(live, value)| *live &= *value == wanted);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_keys(&mut self, batch: &mut BatchBuilder) -> Result<()> {
+        let live = &self.scratch.live;
+        let mut row = 0;
+        self.reader.visit(self.columns.key, |key| {
+            if is_live(live, row) {
+                batch.key_data.extend_from_slice(key.unwrap_or_default());
+                batch.end_key()?;
+            }
+            row += 1;
+            Ok(())
+        })
+    }
+
+    fn take_sizes(&mut self, batch: &mut BatchBuilder) -> Result<()> {
+        let Scratch { integers, nulls, live, .. } = &mut self.scratch;
+        self.reader.integers(self.columns.size, integers, nulls)?;
+        for (row, size) in integers.iter().enumerate().filter(|(row, _)| is_live(live, *row)) {
+            let size = u64::try_from(*size).ok().filter(|_| !nulls.is_null(row));
+            batch.push_size(size.ok_or_else(|| Fault::corrupt("a Size is null or negative"))?);
+        }
+        Ok(())
+    }
+
+    fn take_times(&mut self, batch: &mut BatchBuilder) -> Result<()> {
+        let Scratch { integers, nulls, live, .. } = &mut self.scratch;
+        let missing = || Fault::corrupt("a LastModifiedDate is null");
+        if self.columns.time_unit == TimeUnit::Int96 {
+            let mut row = 0;
+            return self.reader.visit(self.columns.last_modified, |time| {
+                if is_live(live, row) {
+                    batch.push_last_modified(time.and_then(int96_millis).ok_or_else(missing)?);
+                }
+                row += 1;
+                Ok(())
+            });
+        }
+        self.reader.integers(self.columns.last_modified, integers, nulls)?;
+        let per_milli = match self.columns.time_unit {
+            TimeUnit::Nanos => 1_000_000,
+            TimeUnit::Micros => 1_000,
+            TimeUnit::Millis | TimeUnit::Int96 => 1,
+        };
+        for (row, time) in integers.iter().enumerate().filter(|(row, _)| is_live(live, *row)) {
+            if nulls.is_null(row) {
+                return Err(missing());
+            }
+            batch.push_last_modified(time.div_euclid(per_milli));
+        }
+        Ok(())
+    }
+
+    fn take_etags(&mut self, batch: &mut BatchBuilder) -> Result<()> {
+        let live = &self.scratch.live;
+        let mut row = 0;
+        self.reader.visit(self.columns.etag, |etag| {
+            let taken = is_live(live, row);
+            row += 1;
+            if taken { batch.push_etag(etag.unwrap_or_default()) } else { Ok(()) }
+        })
+    }
+
+    fn take_classes(&mut self, batch: &mut BatchBuilder) -> Result<()> {
+        let Scratch { codes, nulls, live, class_codes, .. } = &mut self.scratch;
+        self.reader.codes(self.columns.class, codes, nulls)?;
+        let names = self.reader.names(self.columns.class);
+        // Codes in a batch are those of the classes in that batch.
+        class_codes.clear();
+        class_codes.resize(names.len(), None);
+        for (_, code) in codes.iter().enumerate().filter(|(row, _)| is_live(live, *row)) {
+            let known = &mut class_codes[*code as usize];
+            let code = match known {
+                Some(code) => *code,
+                None => *known.insert(batch.class_code(names.get(*code as usize))?),
+            };
+            batch.push_class_code(code);
+        }
+        Ok(())
+    }
+
+    fn take_flags(&mut self, rows: usize, batch: &mut BatchBuilder) -> Result<()> {
+        let Scratch { codes, nulls, live, multipart, md5, .. } = &mut self.scratch;
+        multipart.clear();
+        multipart.resize(rows, false);
+        if let Some(column) = self.columns.multipart {
+            self.reader.bools(column, multipart, nulls)?;
+        }
+        md5.clear();
+        md5.resize(rows, false);
+        if let Some(column) = self.columns.encryption {
+            self.reader.codes(column, codes, nulls)?;
+            let names = self.reader.names(column);
+            let known: Vec<bool> = names.iter().map(|status| etag_is_md5(self.rules.dialect, status)).collect();
+            md5.iter_mut().zip(codes.iter()).for_each(|(md5, code)| *md5 = known[*code as usize]);
+        }
+        for (row, (multipart, md5)) in multipart.iter().zip(md5.iter()).enumerate() {
+            if is_live(live, row) {
+                batch.push_flags(flags(*multipart, *md5));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_versions(&mut self, batch: &mut BatchBuilder) -> Result<()> {
+        let Some(column) = self.columns.version else { return Ok(()) };
+        let live = &self.scratch.live;
+        let dialect = self.rules.dialect;
+        let (mut row, mut taken) = (0, 0);
+        self.reader.visit(column, |version| {
+            if is_live(live, row) {
+                batch.push_version(taken, version_id(dialect, version.unwrap_or_default()))?;
+                taken += 1;
+            }
+            row += 1;
+            Ok(())
+        })
+    }
+}
+
+/// `live` is empty when all rows are.
+#[inline]
+fn is_live(live: &[bool], row: usize) -> bool {
+    live.get(row) != Some(&false)
+}
+
+fn check_kind(column: &ColumnInfo, kinds: &[ColumnKind]) -> Result<()> {
+    if kinds.contains(&column.kind) {
+        return Ok(());
+    }
+    Err(Fault::corrupt(format!("its column {} holds {:?} values", column.name, column.kind)))
+}
+
+/// The unit of the modification times; milliseconds where the file does not say, as S3 documents.
+fn time_unit(meta: &FileMeta, schema: &Schema) -> Result<TimeUnit> {
+    let column = schema.place(Field::LastModified).and_then(|place| meta.columns().get(place));
+    Ok(column.and_then(|column| column.time_unit).unwrap_or(TimeUnit::Millis))
+}
+
+/// Milliseconds since 1970 of nanoseconds in the day and a Julian day.
+fn int96_millis(time: &[u8]) -> Option<i64> {
+    const JULIAN_DAY_OF_1970: i64 = 2_440_588;
+    let (nanos, day) = time.split_first_chunk::<8>()?;
+    let day = i64::from(i32::from_le_bytes(day.try_into().ok()?));
+    Some((day - JULIAN_DAY_OF_1970) * 86_400_000 + i64::from_le_bytes(*nanos).div_euclid(1_000_000))
+}

@@ -1,0 +1,135 @@
+//! Inventories that are written here are read as any other, and appear whole or not at all.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use stocktake_core::memory::{MemoryBucket, MemoryVault};
+use stocktake_core::{
+    Entry, Error, Inventory, InventoryFormat, InventoryReader, InventoryVersions, SeededEntropy, Vault,
+};
+use stocktake_inventory::{CreateOptions, ManifestReader, create_inventory};
+use stocktake_testkit::conformance::InventoryUnderTest;
+use stocktake_testkit::conformance::inventory::read_all;
+use stocktake_testkit::conformance::keys::hostile;
+use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, write};
+
+const BASE: &str = "s3://inventories";
+
+/// An inventory of some thousand objects from elsewhere.
+async fn original() -> Arc<dyn Inventory> {
+    let vault = MemoryVault::new();
+    let spec = InventorySpec { rows_per_file: 900, ..InventorySpec::new(Shape::S3Csv) };
+    write(&vault, &spec, Synthetic::new(2_000).before()).await;
+    let reader = ManifestReader::new(Arc::new(vault), "", "s3://elsewhere");
+    reader.open(&reader.inventories().await.unwrap()[0]).await.unwrap()
+}
+
+fn options(format: InventoryFormat) -> CreateOptions {
+    CreateOptions::new("photos", "inventories").with_prefix("inv/").with_format(format).with_rows_per_file(700)
+}
+
+async fn written(format: InventoryFormat) -> InventoryUnderTest {
+    let original = original().await;
+    let vault = Arc::new(MemoryVault::new());
+    let created = create_inventory(&*original, &*vault, &options(format), &SeededEntropy::new(7)).await.unwrap();
+    assert_eq!((created.total.objects, created.files.objects), (2_000, 3));
+    InventoryUnderTest::new(ManifestReader::new(vault, "inv", BASE), read_all(&*original).await.unwrap())
+}
+
+mod csv {
+    use super::*;
+    stocktake_testkit::inventory_conformance!(written(InventoryFormat::Csv).await);
+}
+
+mod parquet {
+    use super::*;
+    stocktake_testkit::inventory_conformance!(written(InventoryFormat::Parquet).await);
+}
+
+#[tokio::test]
+async fn odd_keys_and_absent_tags_survive() {
+    let bucket = MemoryBucket::new("photos");
+    for key in hostile() {
+        bucket.put(key, "bytes");
+    }
+    let listing = bucket.open(&bucket.inventories().await.unwrap()[0]).await.unwrap();
+    let strip = |entries: Vec<Entry>| -> Vec<Entry> {
+        entries.into_iter().map(|entry| Entry { version: None, ..entry }).collect()
+    };
+    for format in [InventoryFormat::Csv, InventoryFormat::Parquet] {
+        let vault = Arc::new(MemoryVault::new());
+        create_inventory(&*listing, &*vault, &options(format), &SeededEntropy::new(7)).await.unwrap();
+        let reader = ManifestReader::new(vault, "inv", BASE);
+        let info = reader.inventories().await.unwrap().remove(0);
+        assert_eq!((info.versions, info.bucket.as_str()), (InventoryVersions::Current, "photos"));
+        let read = read_all(&*reader.open(&info).await.unwrap()).await.unwrap();
+        assert_eq!(strip(read), strip(read_all(&*listing).await.unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn the_layout_is_that_of_s3_and_the_checksum_comes_last() {
+    let vault = MemoryVault::new();
+    let created = create_inventory(&*original().await, &vault, &options(InventoryFormat::Csv), &SeededEntropy::new(7))
+        .await
+        .unwrap();
+    assert_eq!(created.manifest, "inv/photos/stocktake/2026-03-01T01-00Z/manifest.json");
+    let names = vault.names();
+    assert!(names.contains(&"inv/photos/stocktake/hive/dt=2026-03-01-01-00/symlink.txt".to_owned()), "{names:?}");
+    let symlink = vault.read("inv/photos/stocktake/hive/dt=2026-03-01-01-00/symlink.txt", None).await.unwrap();
+    assert_eq!(symlink.split(|byte| *byte == b'\n').count(), 4);
+    assert!(symlink.starts_with(b"s3://inventories/inv/photos/stocktake/data/"));
+    // The store counts its writes in the times it gives.
+    let mut times = Vec::new();
+    for name in &names {
+        times.push((vault.stat(name).await.unwrap().last_modified, name));
+    }
+    assert!(times.iter().max().unwrap().1.ends_with("manifest.checksum"), "{times:?}");
+}
+
+#[tokio::test]
+async fn a_complete_inventory_is_not_replaced_and_an_attempt_is() {
+    let (vault, original) = (MemoryVault::new(), original().await);
+    let options = options(InventoryFormat::Parquet);
+    let create = |seed| {
+        let (vault, original, options) = (vault.clone(), Arc::clone(&original), options.clone());
+        async move { create_inventory(&*original, &vault, &options, &SeededEntropy::new(seed)).await }
+    };
+    let created = create(1).await.unwrap();
+    assert!(matches!(create(2).await, Err(Error::BlobExists { .. })));
+    vault.delete(&created.manifest.replace(".json", ".checksum")).await.unwrap();
+    create(3).await.unwrap();
+    let reader = ManifestReader::new(Arc::new(vault), "", BASE);
+    let info = reader.inventories().await.unwrap().remove(0);
+    assert_eq!(info.not_ready, None);
+    assert_eq!(read_all(&*reader.open(&info).await.unwrap()).await.unwrap().len(), 2_000);
+}
+
+#[tokio::test]
+async fn an_inventory_that_fails_to_be_read_leaves_nothing_that_looks_ready() {
+    let source = MemoryVault::new();
+    let spec = InventorySpec { rows_per_file: 900, ..InventorySpec::new(Shape::S3Csv) };
+    let files = write(&source, &spec, Synthetic::new(2_000).before()).await.files;
+    let reader = ManifestReader::new(Arc::new(source.clone()), "", "s3://elsewhere");
+    let opened = reader.open(&reader.inventories().await.unwrap()[0]).await.unwrap();
+    source.tamper(&files[2], "no longer gzip");
+    let vault = MemoryVault::new();
+    let outcome = create_inventory(&*opened, &vault, &options(InventoryFormat::Csv), &SeededEntropy::new(1)).await;
+    assert!(matches!(outcome, Err(Error::InventoryCorrupt { .. })), "{outcome:?}");
+    let reader = ManifestReader::new(Arc::new(vault), "", BASE);
+    assert_eq!(reader.inventories().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_empty_source_gives_an_inventory_without_files() {
+    let bucket = MemoryBucket::new("photos");
+    let listing = bucket.open(&bucket.inventories().await.unwrap()[0]).await.unwrap();
+    let vault = MemoryVault::new();
+    let created =
+        create_inventory(&*listing, &vault, &options(InventoryFormat::Csv), &SeededEntropy::new(1)).await.unwrap();
+    assert_eq!(created.files.objects, 0);
+    let reader = ManifestReader::new(Arc::new(vault), created.manifest, BASE);
+    let info = reader.inventories().await.unwrap().remove(0);
+    assert_eq!(reader.open(&info).await.unwrap().parts(), 0);
+}
