@@ -28,8 +28,11 @@ use crate::parquet::footer_schema;
 use crate::part::{Part, Parts, fetch_error, missing, other_size};
 use crate::schema::Schema;
 
-/// Requests sent at once while manifests are read or data files looked at.
+/// Requests sent at once while data files are looked at or removed.
 const CONCURRENCY: usize = 16;
+
+/// Manifests read at once. One takes up to [`MAX_MANIFEST_BYTES`], and about as much again when decoded.
+const MANIFESTS_AT_ONCE: usize = 4;
 
 /// The end of a Parquet file that is read first, to find its footer.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -54,8 +57,8 @@ pub enum InventoryRoot {
 /// Data files are fetched into temporary files, which take as much room as the
 /// files do and live as long as the opened inventory; see
 /// [`with_local_root`](Self::with_local_root) for how to do without. Reading a
-/// part takes some 40 MiB at most: five pieces of 8 MiB while it is fetched, and
-/// four batches and a decoder's buffers while it is decoded.
+/// part takes five pieces of 8 MiB while it is fetched, and while it is decoded
+/// six batches and the decoder's buffers: some 10 MiB with pages of ordinary size.
 #[derive(Clone)]
 pub struct ManifestReader {
     vault: Arc<dyn Vault>,
@@ -268,7 +271,7 @@ impl ManifestReader {
 impl InventoryReader for ManifestReader {
     async fn inventories(&self) -> Result<Vec<InventoryInfo>> {
         let candidates = discover(&*self.vault, &self.path).await?;
-        let infos = stream::iter(candidates).map(|candidate| self.info(candidate)).buffered(CONCURRENCY);
+        let infos = stream::iter(candidates).map(|candidate| self.info(candidate)).buffered(MANIFESTS_AT_ONCE);
         let found = infos.map(|info| match info {
             // Removed since it was listed.
             Err(Error::InventoryNotFound { .. }) => Ok(None),
@@ -312,10 +315,9 @@ impl InventoryReader for ManifestReader {
         let name = self.manifest_name(&inventory.location)?;
         let bytes = self.read_manifest(name).await?;
         let manifest = InventoryManifest::parse(&bytes).map_err(|fault| fault.of(&inventory.location))?;
-        let kept = self.other_files(name).await?;
+        let doomed = self.unshared_files(name, &manifest).await?;
         if let Some(root) = self.remaining_root(name, &manifest).await? {
-            let doomed = manifest.files.iter().filter(|file| !kept.contains(&file.key));
-            let doomed: Vec<_> = doomed.map(|file| names::join(&root, &file.key)).collect();
+            let doomed: Vec<_> = doomed.iter().map(|key| names::join(&root, key)).collect();
             let deletions = stream::iter(doomed).map(|name| async move { self.vault.delete(&name).await });
             deletions.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         }
@@ -329,21 +331,24 @@ impl InventoryReader for ManifestReader {
 }
 
 impl ManifestReader {
-    /// The data files of all other inventories of the same configuration, ready or
-    /// not. A manifest that can't be read is an error: what it names is not known,
-    /// so nothing may be removed.
-    async fn other_files(&self, name: &str) -> Result<HashSet<String>> {
+    /// The data files of a manifest that no other of the same configuration names,
+    /// ready or not. One that can't be read is an error: what it names is not
+    /// known, so nothing may be removed.
+    async fn unshared_files(&self, name: &str, manifest: &InventoryManifest) -> Result<HashSet<String>> {
         let mut candidates = discover(&*self.vault, names::configuration(name)).await?;
         candidates.retain(|candidate| candidate.manifest != name);
-        let read = stream::iter(candidates).map(|candidate| async move {
+        let others = stream::iter(candidates).map(|candidate| async move {
             let bytes = self.read_manifest(&candidate.manifest).await?;
             InventoryManifest::parse(&bytes).map_err(|fault| fault.of(&self.location(&candidate.manifest)))
         });
-        let collect = |mut files: HashSet<String>, manifest: InventoryManifest| async move {
-            files.extend(manifest.files.into_iter().map(|file| file.key));
+        let files: HashSet<_> = manifest.files.iter().map(|file| file.key.clone()).collect();
+        let spare = |mut files: HashSet<String>, other: InventoryManifest| async move {
+            other.files.iter().for_each(|file| {
+                files.remove(&file.key);
+            });
             Ok(files)
         };
-        read.buffer_unordered(CONCURRENCY).try_fold(HashSet::new(), collect).await
+        others.buffer_unordered(MANIFESTS_AT_ONCE).try_fold(files, spare).await
     }
 }
 
