@@ -98,14 +98,14 @@ pub struct CreatedInventory {
 
 /// Writes what `inventory` holds as an inventory into `vault`, the bucket or folder of inventories.
 ///
-/// Its dated folder is the minute in which the scan of `inventory` began. What an
-/// interrupted attempt has left there is replaced.
+/// Its dated folder is the minute in which the scan of `inventory` began, or, where
+/// that has a complete inventory already, the next minute that has none; the
+/// manifest tells the exact time. What an interrupted attempt has left there is replaced.
 ///
 /// Memory is that of one data file; see [`CreateOptions::rows_per_file`].
 ///
 /// # Errors
-/// [`Error::BlobExists`] when there is a complete inventory of that minute;
-/// [`Error::InvalidInput`] for names that the vault refuses, or a format that is
+/// [`Error::BlobExists`] when the next hour is full of inventories; [`Error::InvalidInput`] for names that the vault refuses, or a format that is
 /// not written; and what `inventory` and `vault` say.
 pub async fn create_inventory(
     inventory: &dyn Inventory,
@@ -114,8 +114,7 @@ pub async fn create_inventory(
     entropy: &dyn Entropy,
 ) -> Result<CreatedInventory> {
     let created = inventory.info().created;
-    let dated = names::dated_folder(created).ok_or_else(|| Error::invalid(format!("no folder for {created}")))?;
-    let manifest = format!("{}/{dated}/{MANIFEST}", options.folder());
+    let manifest = free_manifest(vault, options, created).await?;
     clear_attempt(vault, &manifest).await?;
     let mut writer = DataWriter::new(vault, options, created, entropy);
     for part in 0..inventory.parts() {
@@ -129,14 +128,28 @@ pub async fn create_inventory(
     Ok(CreatedInventory { manifest, created, total, files: files.iter().map(|file| Tally::one(file.size)).sum() })
 }
 
+/// Minutes after the scan's own in which a folder is looked for.
+const MINUTES: i64 = 60;
+
+/// The name of the manifest, in the first dated folder from `created` on that holds no complete inventory.
+async fn free_manifest(vault: &dyn Vault, options: &CreateOptions, created: Timestamp) -> Result<String> {
+    let mut taken = String::new();
+    for minute in 0..=MINUTES {
+        let time = Timestamp::from_millis(created.as_millis().saturating_add(minute * 60_000));
+        let dated = names::dated_folder(time).ok_or_else(|| Error::invalid(format!("no folder for {created}")))?;
+        let manifest = format!("{}/{dated}/{MANIFEST}", options.folder());
+        taken = names::checksum_of(&manifest);
+        match vault.stat(&taken).await {
+            Ok(_) => {}
+            Err(Error::BlobNotFound { .. }) => return Ok(manifest),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::BlobExists { name: taken, location: Location::new(vault.to_string()) })
+}
+
 /// Makes way for a new attempt at the same minute. Data files of the former one stay; no manifest names them.
 async fn clear_attempt(vault: &dyn Vault, manifest: &str) -> Result<()> {
-    let checksum = names::checksum_of(manifest);
-    match vault.stat(&checksum).await {
-        Ok(_) => return Err(Error::BlobExists { name: checksum, location: Location::new(vault.to_string()) }),
-        Err(Error::BlobNotFound { .. }) => {}
-        Err(error) => return Err(error),
-    }
     if let Some(symlink) = names::symlink_of(manifest) {
         vault.delete(&symlink).await?;
     }

@@ -49,6 +49,7 @@ mod arrow;
 mod blocking;
 mod create;
 mod csv;
+mod discard;
 mod discovery;
 mod encode;
 mod export;

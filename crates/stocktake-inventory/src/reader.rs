@@ -5,7 +5,6 @@
 //! be read. `open` checks what can be checked without reading data files,
 //! [`part`](crate::part) the rest.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,10 +28,10 @@ use crate::part::{Part, Parts, fetch_error, missing, other_size};
 use crate::schema::Schema;
 
 /// Requests sent at once while data files are looked at or removed.
-const CONCURRENCY: usize = 16;
+pub(crate) const CONCURRENCY: usize = 16;
 
 /// Manifests read at once. One takes up to [`MAX_MANIFEST_BYTES`], and about as much again when decoded.
-const MANIFESTS_AT_ONCE: usize = 4;
+pub(crate) const MANIFESTS_AT_ONCE: usize = 4;
 
 /// The end of a Parquet file that is read first, to find its footer.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -61,10 +60,10 @@ pub enum InventoryRoot {
 /// six batches and the decoder's buffers: some 10 MiB with pages of ordinary size.
 #[derive(Clone)]
 pub struct ManifestReader {
-    vault: Arc<dyn Vault>,
+    pub(crate) vault: Arc<dyn Vault>,
     path: String,
     base: String,
-    root: InventoryRoot,
+    pub(crate) root: InventoryRoot,
     local_root: Option<PathBuf>,
     temp_dir: Option<PathBuf>,
 }
@@ -103,7 +102,7 @@ impl ManifestReader {
         self
     }
 
-    fn location(&self, name: &str) -> Location {
+    pub(crate) fn location(&self, name: &str) -> Location {
         Location::new(format!("{}/{name}", self.base))
     }
 
@@ -117,7 +116,7 @@ impl ManifestReader {
     }
 
     /// The bytes of a manifest.
-    async fn read_manifest(&self, name: &str) -> Result<Bytes> {
+    pub(crate) async fn read_manifest(&self, name: &str) -> Result<Bytes> {
         let location = self.location(name);
         let failed = |error| match error {
             Error::BlobNotFound { .. } => {
@@ -194,21 +193,8 @@ impl ManifestReader {
         Err(missing(&self.location(manifest_name), &first.key))
     }
 
-    /// The folder under which any data file is left; `None` when none is.
-    async fn remaining_root(&self, manifest_name: &str, manifest: &InventoryManifest) -> Result<Option<String>> {
-        if self.root == InventoryRoot::BucketRoot {
-            return Ok(Some(String::new()));
-        }
-        for folder in ancestors(manifest_name) {
-            if self.present(folder, &manifest.files).await? > 0 {
-                return Ok(Some(folder.to_owned()));
-            }
-        }
-        Ok(None)
-    }
-
     /// How many of some data files are below a folder.
-    async fn present(&self, folder: &str, files: &[DataFile]) -> Result<usize> {
+    pub(crate) async fn present(&self, folder: &str, files: &[DataFile]) -> Result<usize> {
         let names: Vec<_> = files.iter().map(|file| names::join(folder, &file.key)).collect();
         let stats = stream::iter(names).map(|name| async move {
             match self.vault.stat(&name).await {
@@ -312,48 +298,12 @@ impl InventoryReader for ManifestReader {
     }
 
     async fn discard(&self, inventory: &InventoryInfo) -> Result<()> {
-        let name = self.manifest_name(&inventory.location)?;
-        let bytes = self.read_manifest(name).await?;
-        let manifest = InventoryManifest::parse(&bytes).map_err(|fault| fault.of(&inventory.location))?;
-        let doomed = self.unshared_files(name, &manifest).await?;
-        if let Some(root) = self.remaining_root(name, &manifest).await? {
-            let doomed: Vec<_> = doomed.iter().map(|key| names::join(&root, key)).collect();
-            let deletions = stream::iter(doomed).map(|name| async move { self.vault.delete(&name).await });
-            deletions.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
-        }
-        if let Some(symlink) = names::symlink_of(name) {
-            self.vault.delete(&symlink).await?;
-        }
-        // Without a checksum it is not ready; and as long as there is a manifest, this can be repeated.
-        self.vault.delete(&names::checksum_of(name)).await?;
-        self.vault.delete(name).await
-    }
-}
-
-impl ManifestReader {
-    /// The data files of a manifest that no other of the same configuration names,
-    /// ready or not. One that can't be read is an error: what it names is not
-    /// known, so nothing may be removed.
-    async fn unshared_files(&self, name: &str, manifest: &InventoryManifest) -> Result<HashSet<String>> {
-        let mut candidates = discover(&*self.vault, names::configuration(name)).await?;
-        candidates.retain(|candidate| candidate.manifest != name);
-        let others = stream::iter(candidates).map(|candidate| async move {
-            let bytes = self.read_manifest(&candidate.manifest).await?;
-            InventoryManifest::parse(&bytes).map_err(|fault| fault.of(&self.location(&candidate.manifest)))
-        });
-        let files: HashSet<_> = manifest.files.iter().map(|file| file.key.clone()).collect();
-        let spare = |mut files: HashSet<String>, other: InventoryManifest| async move {
-            other.files.iter().for_each(|file| {
-                files.remove(&file.key);
-            });
-            Ok(files)
-        };
-        others.buffer_unordered(MANIFESTS_AT_ONCE).try_fold(files, spare).await
+        self.remove(self.manifest_name(&inventory.location)?).await
     }
 }
 
 /// The folders above a name, from the nearest to the root.
-fn ancestors(name: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn ancestors(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(names::folder(name)), |folder| (!folder.is_empty()).then(|| names::folder(folder)))
 }
 
@@ -410,10 +360,12 @@ fn unreadable_info(name: &str, location: Location, not_ready: Option<String>, fa
     }
 }
 
-/// The folder is named for the minute in which the scan began. Another one is odd, but the manifest counts.
+/// The folder is named for the minute in which the scan began, or one soon after
+/// if that was taken. Any other is odd, but the manifest counts.
 fn warn_of_folder(name: &str, manifest: &InventoryManifest) {
-    let folder = names::last_segment(names::folder(name));
-    if names::folder_time(folder).is_some() && names::dated_folder(manifest.created).as_deref() != Some(folder) {
+    let Some(named) = names::folder_time(names::last_segment(names::folder(name))) else { return };
+    let minutes_later = (named.as_millis() - manifest.created.as_millis()).div_euclid(60_000);
+    if !(-1..=60).contains(&minutes_later) {
         tracing::warn!(manifest = name, created = %manifest.created, "an inventory's folder is of another time");
     }
 }
