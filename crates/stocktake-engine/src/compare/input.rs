@@ -1,5 +1,7 @@
 //! A side with all that reading it needs, and a first look at its order.
 
+use std::collections::VecDeque;
+
 use futures::{StreamExt, TryStreamExt};
 use stocktake_core::{EntryBatch, Error, Result};
 use tokio::runtime::Handle;
@@ -36,12 +38,21 @@ impl Input {
         Feed::open(self.side.read(part), &self.runtime, &self.cancel)
     }
 
-    /// Hands every batch of every part to `each`, with the rows that take part.
-    pub(super) fn for_each_batch(&self, mut each: impl FnMut(EntryBatch) -> Result<()>) -> Result<()> {
-        for part in 0..self.side.parts() {
-            let mut feed = self.feed(part);
-            while let Some(batch) = feed.next()? {
+    /// Hands every batch to `each`, with the rows that take part: part after part, or with
+    /// several open in turn, so that they are decoded at once.
+    pub(super) fn for_each_batch(
+        &self,
+        parts_at_once: usize,
+        mut each: impl FnMut(EntryBatch) -> Result<()>,
+    ) -> Result<()> {
+        let mut parts = 0..self.side.parts();
+        let mut open: VecDeque<_> = parts.by_ref().take(parts_at_once).map(|part| self.feed(part)).collect();
+        while let Some(mut feed) = open.pop_front() {
+            if let Some(batch) = feed.next()? {
                 each(admit(self.gate.as_ref(), batch, &self.meter)?)?;
+                open.push_back(feed);
+            } else {
+                open.extend(parts.next().map(|part| self.feed(part)));
             }
         }
         Ok(())

@@ -6,13 +6,13 @@
 //!
 //! - Sides that ascend, file by file or in files that overlap a little, are merged
 //!   while they are read, with nothing put down.
-//! - Where one does not, equal rows are matched by hashes, at sixteen bytes of
-//!   temporary file a row, and only the others are sorted and compared.
+//! - Where one does not, equal rows are matched by hashes, sixteen bytes a row in
+//!   memory or in temporary files, and only the others are sorted and compared.
 //! - A side that stands alone or can't be read twice is sorted in temporary files.
 //!
 //! Which road is taken is found out by reading; the result is the same, since one
 //! and the same merge decides every change on real keys. Each file here is one
-//! stage: `input` looks and reads, `gate` lets rows in scope pass, `digest`,
+//! stage: `input` looks and reads, `gate` lets rows in scope pass, `digest`, `table`,
 //! `partition`, `matching` and `sieve` find rows that may differ, `part`, `kway` and
 //! `sort` walk in order, `merge` decides, `changes` keeps what was found, `roads`
 //! leads through them, and `guards` judges the counts.
@@ -33,12 +33,14 @@ mod meter;
 mod options;
 mod part;
 mod partition;
+mod partitioned;
 mod roads;
 mod scratch;
 mod side;
 mod sieve;
 mod sort;
 mod spool;
+mod table;
 mod unordered;
 
 #[cfg(test)]

@@ -88,7 +88,9 @@ pub(super) struct Limits {
     pub(super) open_parts: usize,
     /// The sort of one side.
     pub(super) sort: SortLimits,
-    /// The digests of one side.
+    /// Bytes of the digests of one side that are held in memory.
+    pub(super) held_bytes: usize,
+    /// The partitions of one side whose digests are not.
     pub(super) partitions: PartitionLimits,
     /// Bytes for matching one partition; two are matched at once.
     pub(super) matcher_bytes: usize,
@@ -113,8 +115,8 @@ const PARTITION_BITS: u32 = 9;
 impl Limits {
     /// Shares out `memory_bytes`: each side sorts in an eighth, and its last run may
     /// take another; the sieve takes a sixteenth, and a thirty-second holds changes.
-    /// Before there is anything to sort, each matcher takes an eighth, and the buffers
-    /// of the partitions of a side a sixty-fourth.
+    /// While there is no more than one side to sort, digests take a half, or each of two
+    /// matchers an eighth, and the buffers of the partitions of a side a sixty-fourth.
     pub(super) fn of(memory_bytes: usize) -> Self {
         // An arena counts in 32 bits.
         let memory_bytes = memory_bytes.clamp(LEAST_MEMORY_BYTES, 16 << 30);
@@ -125,6 +127,7 @@ impl Limits {
                 fan_in: RUNS_MERGED,
                 frame_bytes: RUN_FRAME_BYTES.min(memory_bytes / (16 * RUNS_MERGED)),
             },
+            held_bytes: memory_bytes / 2,
             partitions: PartitionLimits {
                 bits: PARTITION_BITS,
                 buffer_bytes: ((memory_bytes / 64) >> PARTITION_BITS).next_multiple_of(DIGEST_BYTES),

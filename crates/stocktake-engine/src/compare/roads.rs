@@ -19,7 +19,7 @@ use super::meter::SideTally;
 use super::options::Limits;
 use super::scratch::Scratch;
 use super::side::Side;
-use super::sort::{Sorted, Sorter};
+use super::sort::Sorted;
 use super::spool::{Spool, SpoolWriter};
 
 /// A comparison under way, on a worker thread.
@@ -82,8 +82,9 @@ impl Comparison {
     /// Sorts a side that may need it.
     fn in_order(&self, input: &Input, order: Order) -> Result<Order> {
         let Order::Unknown = order else { return Ok(order) };
-        let mut sorter = Sorter::new(self.scratch.clone(), self.limits.sort, input.meter.clone(), self.cancel.clone());
-        input.for_each_batch(|batch| batch.iter().try_for_each(|entry| sorter.push(&entry)))?;
+        let mut sorter = self.sorter(input);
+        // Part after part: rows that come in order become one run.
+        input.for_each_batch(1, |batch| batch.iter().try_for_each(|entry| sorter.push(&entry)))?;
         Ok(Order::Sorted(sorter.finish()?))
     }
 

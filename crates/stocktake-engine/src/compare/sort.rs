@@ -149,6 +149,11 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
+    /// Whether there is no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// A cursor at the first row.
     pub(super) fn cursor(&self) -> Result<KWay<RunCursor>, Stop> {
         open_runs(self.runs.clone(), self.fan_in, self.meter.clone())

@@ -21,6 +21,7 @@ use super::{ChangeSet, CompareOptions, Side, compare_within};
 const TINY: Limits = Limits {
     open_parts: 3,
     sort: SortLimits { memory_bytes: 200, fan_in: 2, frame_bytes: 40 },
+    held_bytes: 0,
     partitions: PartitionLimits { bits: 2, buffer_bytes: 3 * DIGEST_BYTES },
     matcher_bytes: 10 * BYTES_PER_ROW,
     sieve_bytes: 16,
@@ -29,9 +30,10 @@ const TINY: Limits = Limits {
 };
 
 /// As small, with partitions that fit, and with keys of which many share a hash.
-fn colliding() -> Limits {
-    Limits { matcher_bytes: 1 << 20, key_hash_mask: 0xc000_0000_0010_0041, ..TINY }
-}
+const COLLIDING: Limits = Limits { matcher_bytes: 1 << 20, key_hash_mask: 0xc000_0000_0010_0041, ..TINY };
+
+/// The same, with all digests in memory.
+const HELD: Limits = Limits { held_bytes: 1 << 20, ..COLLIDING };
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(future)
@@ -82,7 +84,7 @@ proptest! {
         let (expected, counts) = oracle(&previous, &current);
         run(async {
             for (before, now) in layouts(&previous).into_iter().zip(layouts(&current).into_iter().rev()) {
-                for limits in [TINY, colliding(), Limits::of(0)] {
+                for limits in [TINY, COLLIDING, HELD, Limits::of(0)] {
                     for repeatable in [true, false] {
                         let [before, now] = [&before, &now].map(|parts| {
                             let inventory = ListedInventory::new(parts.clone());
@@ -177,7 +179,11 @@ fn shuffled(numbers: std::ops::Range<u32>) -> Vec<Entry> {
 #[test]
 fn of_unordered_sides_sixteen_bytes_a_row_are_put_down_and_what_differs_is_read_again() {
     let (previous, current) = (listed(vec![shuffled(0..20_000)]), listed(vec![shuffled(100..20_100)]));
-    let limits = Limits { partitions: PartitionLimits { bits: 4, buffer_bytes: 64 * DIGEST_BYTES }, ..Limits::of(0) };
+    let limits = Limits {
+        partitions: PartitionLimits { bits: 4, buffer_bytes: 64 * DIGEST_BYTES },
+        held_bytes: 0,
+        ..Limits::of(0)
+    };
     run(async {
         let set = diff(Side::Inventory(previous.clone()), Side::Inventory(current.clone()), limits).await.unwrap();
         assert_eq!(

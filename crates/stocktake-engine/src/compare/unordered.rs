@@ -1,105 +1,132 @@
 //! The road for two sides of which one is in no order.
 //!
 //! Sorting tens of millions of rows to find that nearly all are equal is waste.
-//! Instead both sides are read and put down as [digests](super::digest), sixteen
-//! bytes a row; partition by partition the equal ones are matched; then both
-//! sides are read again, and only rows that found no equal are sorted and
-//! compared, by their real keys and columns. A match of digests never decides
-//! more than that a row is unchanged.
+//! Instead every row is reduced to a digest of sixteen bytes, equal digests are
+//! matched, and only rows that found no equal are sorted and compared, by their
+//! real keys and columns. A match of digests never decides more than that a row
+//! is unchanged.
+//!
+//! Where the digests of one side fit in memory, the other side is held against
+//! them as it is read, and only the first has to be read again for the rows that
+//! differ. Where they don't, both go to [`partitioned`](super::partitioned).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use stocktake_core::{Result, Tally};
 
-use stocktake_core::Result;
-
-use super::digest::Digester;
+use super::digest::RowDigest;
 use super::input::Input;
-use super::matching::{BYTES_PER_ROW, Matcher};
 use super::meter::SideMeter;
-use super::partition::{Partitions, Seen, partition_of};
+use super::partition::{Partitions, Seen};
 use super::roads::Comparison;
+use super::side::Side;
 use super::sieve::Sieve;
 use super::sort::{Sorted, Sorter};
+use super::table::{Answer, DigestTable};
+
+/// Parts of one side that are decoded at once while nothing else is.
+const PARTS_AT_ONCE: usize = 2;
+
+/// Memory for a digest that is held, its fate and its share of the directory, in bytes.
+const HELD_BYTES_A_ROW: usize = 16 + 1 + 2;
+
+/// The digests of one side.
+enum Digests {
+    Held(Vec<RowDigest>, Seen),
+    PutDown(Partitions),
+}
 
 impl Comparison {
-    /// The rows of both sides that may differ, sorted; `None` when the sides are equal.
+    /// The rows of both sides that may differ, sorted, the previous first; `None` when the sides are equal.
     pub(super) fn differing_rows(&self) -> Result<Option<(Sorted, Sorted)>> {
-        let matched = self.match_sides()?;
-        if matched.is_equal() {
-            return Ok(None);
-        }
-        let (before, now) = matched.seen;
-        let sifted =
-            self.at_once(|| self.sift(&self.previous, &matched, before), || self.sift(&self.current, &matched, now))?;
-        Ok(Some(sifted))
-    }
-
-    /// Reads both sides and matches them, partition by partition.
-    fn match_sides(&self) -> Result<Matched> {
-        let (previous, current) = self.at_once(|| self.put_down(&self.previous), || self.put_down(&self.current))?;
-        let seen = (previous.seen(), current.seen());
-        let fits = |partition| {
-            let rows = previous.rows_in(partition) + current.rows_in(partition);
-            rows * BYTES_PER_ROW <= self.limits.matcher_bytes
+        let previous_first = self.previous_is_cheaper();
+        let (first, second) =
+            if previous_first { (&self.previous, &self.current) } else { (&self.current, &self.previous) };
+        let sorted = match self.digests(first)? {
+            Digests::Held(digests, seen) => self.match_held(first, DigestTable::new(digests), seen, second)?,
+            Digests::PutDown(partitions) => self.match_partitioned(first, &partitions, second)?,
         };
-        let oversized: Vec<_> = (0..1 << self.limits.partitions.bits).map(|partition| !fits(partition)).collect();
-        let sieve = Sieve::new(seen.0.rows + seen.1.rows, self.limits.sieve_bytes);
-        let next = AtomicUsize::new(0);
-        let work = || self.match_partitions(&previous, &current, &oversized, &sieve, &next);
-        self.at_once(work, work)?;
-        Ok(Matched {
-            digester: self.digester.clone(),
-            partition_bits: self.limits.partitions.bits,
-            oversized,
-            sieve,
-            seen,
-        })
+        Ok(sorted.map(|(first, second)| if previous_first { (first, second) } else { (second, first) }))
     }
 
-    /// The digests of one side.
-    fn put_down(&self, input: &Input) -> Result<Partitions> {
-        let mut partitions = Partitions::new(self.scratch.clone(), self.limits.partitions);
-        let mut digests = Vec::new();
-        input.for_each_batch(|batch| {
-            self.digester.rows(&batch, &mut digests);
-            digests.iter().try_for_each(|digest| partitions.push(*digest))
-        })?;
-        Ok(partitions)
+    /// Whether the previous side is the one to be read twice and held in memory: a
+    /// snapshot rather than an inventory, else the one with less to read.
+    fn previous_is_cheaper(&self) -> bool {
+        match (&self.previous.side, &self.current.side) {
+            (Side::Inventory(previous), Side::Inventory(current)) => previous.info().bytes <= current.info().bytes,
+            (previous, _) => !matches!(previous, Side::Inventory(_)),
+        }
     }
 
-    /// Matches one partition after the other, until `next` says that all are taken.
-    fn match_partitions(
-        &self,
-        previous: &Partitions,
-        current: &Partitions,
-        oversized: &[bool],
-        sieve: &Sieve,
-        next: &AtomicUsize,
-    ) -> Result<()> {
-        let (mut matcher, mut before, mut now) = (Matcher::default(), Vec::new(), Vec::new());
-        loop {
-            let partition = next.fetch_add(1, Ordering::Relaxed);
-            let Some(oversized) = oversized.get(partition) else { return Ok(()) };
-            self.stop_if_cancelled()?;
-            if !oversized {
-                previous.read(partition, &mut before)?;
-                current.read(partition, &mut now)?;
-                matcher.match_up(&before, &now, |key_hash| sieve.insert(key_hash));
+    /// The digests of a side, in memory while they fit.
+    fn digests(&self, input: &Input) -> Result<Digests> {
+        let (mut held, mut seen) = (Vec::new(), Seen::default());
+        let (mut put_down, mut rows) = (None, Vec::new());
+        input.for_each_batch(PARTS_AT_ONCE, |batch| {
+            self.digester.rows(&batch, &mut rows);
+            rows.iter().for_each(|digest| seen.add(digest.key));
+            if let Some(partitions) = &mut put_down {
+                return push_all(partitions, &rows);
             }
+            held.extend_from_slice(&rows);
+            if held.len() * HELD_BYTES_A_ROW > self.limits.held_bytes {
+                let partitions = put_down.insert(Partitions::new(self.scratch.clone(), self.limits.partitions));
+                push_all(partitions, &std::mem::take(&mut held))?;
+            }
+            Ok(())
+        })?;
+        Ok(put_down.map_or_else(|| Digests::Held(held, seen), Digests::PutDown))
+    }
+
+    /// Holds the rows of `second` against the digests of `first` as they come.
+    fn match_held(
+        &self,
+        first: &Input,
+        mut table: DigestTable,
+        seen: Seen,
+        second: &Input,
+    ) -> Result<Option<(Sorted, Sorted)>> {
+        let mut sorter = self.sorter(second);
+        let (mut rows, mut differing) = (Vec::new(), Vec::new());
+        let (mut second_seen, mut too_late) = (Seen::default(), false);
+        second.for_each_batch(PARTS_AT_ONCE, |batch| {
+            self.digester.rows(&batch, &mut rows);
+            rows.iter().for_each(|digest| second_seen.add(digest.key));
+            table.look_up(&rows, |row, answer| {
+                too_late |= answer == Answer::SecondOfItsKey;
+                differing.extend((answer != Answer::Equal).then_some(row));
+            });
+            differing.drain(..).try_for_each(|row| sorter.push(&batch.get(row)))
+        })?;
+        let second_sorted = if too_late {
+            // A row was dropped as equal before another of its key came.
+            drop(sorter);
+            second.meter.count(|tally| tally.duplicates = Tally::default());
+            self.sift(second, second_seen, |key_hash| !table.has_equal(key_hash))?
+        } else {
+            sorter.finish()?
+        };
+        let sieve = Sieve::new(seen.rows, self.limits.sieve_bytes);
+        table.differing().for_each(|key_hash| sieve.insert(key_hash));
+        // The sieve spares most rows the table, but has no say: a row whose equal was dropped must not pass.
+        let may_differ = |key_hash| sieve.passes(key_hash) && !table.has_equal(key_hash);
+        match (sieve.is_empty(), second_sorted.is_empty()) {
+            (true, true) => Ok(None),
+            (true, false) => Ok(Some((self.sorter(first).finish()?, second_sorted))),
+            (false, _) => Ok(Some((self.sift(first, seen, may_differ)?, second_sorted))),
         }
     }
 
     /// Reads a side again and sorts the rows that may differ.
-    fn sift(&self, input: &Input, matched: &Matched, expected: Seen) -> Result<Sorted> {
-        let mut sorter = Sorter::new(self.scratch.clone(), self.limits.sort, input.meter.clone(), self.cancel.clone());
+    pub(super) fn sift(&self, input: &Input, expected: Seen, may_differ: impl Fn(u64) -> bool) -> Result<Sorted> {
+        let mut sorter = self.sorter(input);
         let (mut hashes, mut seen) = (Vec::new(), Seen::default());
         // The rows were counted at the first reading.
         let again = Input { meter: SideMeter::default(), ..input.clone() };
-        again.for_each_batch(|batch| {
-            matched.digester.key_hashes(&batch, &mut hashes);
-            for (index, hash) in hashes.iter().enumerate() {
+        again.for_each_batch(PARTS_AT_ONCE, |batch| {
+            self.digester.key_hashes(&batch, &mut hashes);
+            for (row, hash) in hashes.iter().enumerate() {
                 seen.add(*hash);
-                if matched.may_differ(*hash) {
-                    sorter.push(&batch.get(index))?;
+                if may_differ(*hash) {
+                    sorter.push(&batch.get(row))?;
                 }
             }
             Ok(())
@@ -109,26 +136,12 @@ impl Comparison {
         }
         sorter.finish()
     }
+
+    pub(super) fn sorter(&self, input: &Input) -> Sorter {
+        Sorter::new(self.scratch.clone(), self.limits.sort, input.meter.clone(), self.cancel.clone())
+    }
 }
 
-/// What is known after both sides have been read once.
-#[derive(Debug)]
-struct Matched {
-    digester: Digester,
-    partition_bits: u32,
-    // Partitions that would not have fitted in memory: their rows are compared exactly, all of them.
-    oversized: Vec<bool>,
-    sieve: Sieve,
-    seen: (Seen, Seen),
-}
-
-impl Matched {
-    fn is_equal(&self) -> bool {
-        self.sieve.is_empty() && !self.oversized.contains(&true)
-    }
-
-    #[inline]
-    fn may_differ(&self, key_hash: u64) -> bool {
-        self.sieve.passes(key_hash) || self.oversized[partition_of(key_hash, self.partition_bits)]
-    }
+pub(super) fn push_all(partitions: &mut Partitions, digests: &[RowDigest]) -> Result<()> {
+    digests.iter().try_for_each(|digest| partitions.push(*digest))
 }
