@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use stocktake_core::{EntryBatch, EntryRef, Error, Result};
 
+use super::offset_code::OffsetCode;
+
 /// Why a walk ends early.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -45,6 +47,13 @@ pub(super) trait Cursor {
     fn jump(&mut self, rows: usize) -> Result<(), Stop> {
         (0..rows).try_for_each(|_| self.advance())
     }
+}
+
+/// A cursor that knows where each key parts from the one before it, so that several can be merged.
+pub(super) trait CodedCursor: Cursor {
+    /// The code of the key at hand relative to that of the row before it; before the first there is
+    /// something smaller than all keys. Only to be called while there is a row.
+    fn code(&self) -> OffsetCode;
 }
 
 /// Consecutive rows of a cursor, as they stand in a batch.

@@ -30,6 +30,7 @@ mod kway;
 mod matching;
 mod merge;
 mod meter;
+mod offset_code;
 mod options;
 mod part;
 mod partition;

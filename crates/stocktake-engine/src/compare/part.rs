@@ -1,6 +1,6 @@
 //! Walking through one part of a side, as long as it ascends.
 //!
-//! The key at hand is compared with the one after it, once a row: a lower one
+//! The key at hand is compared with the one after it, once a row: a smaller one
 //! is disorder, an equal one a duplicate that is settled on the spot. To look
 //! over the end of a batch, the next one is fetched.
 
@@ -8,10 +8,11 @@ use std::cmp::Ordering;
 
 use stocktake_core::{EntryBatch, EntryRef, Result};
 
-use super::cursor::{Cursor, Stop, Stretch, precedence};
+use super::cursor::{CodedCursor, Cursor, Stop, Stretch, precedence};
 use super::feed::Feed;
 use super::gate::{Gate, admit};
 use super::meter::SideMeter;
+use super::offset_code::{OffsetCode, compare};
 
 /// A cursor over the batches of a [`Feed`].
 #[derive(Debug)]
@@ -25,6 +26,9 @@ pub(super) struct PartCursor {
     at: usize,
     after: usize,
     batch_number: u64,
+    // Of the row at hand, and of the one after it.
+    code: OffsetCode,
+    next_code: OffsetCode,
     next: Option<EntryBatch>,
     next_at: usize,
 }
@@ -40,11 +44,14 @@ impl PartCursor {
             at: 0,
             after: 0,
             batch_number: 0,
+            code: OffsetCode::EQUAL,
+            next_code: OffsetCode::EQUAL,
             next: None,
             next_at: 0,
         };
         cursor.look_over_the_end()?;
         cursor.turn_over();
+        cursor.code = cursor.key().map_or(OffsetCode::EQUAL, OffsetCode::first);
         cursor.settle()?;
         Ok(cursor)
     }
@@ -56,8 +63,12 @@ impl PartCursor {
                 self.look_over_the_end()?;
             }
             let Some(following) = self.following_key() else { break };
-            match self.batch.key(self.at).cmp(following) {
-                Ordering::Less => break,
+            let (order, code) = compare(self.batch.key(self.at), following);
+            match order {
+                Ordering::Less => {
+                    self.next_code = code;
+                    break;
+                }
                 Ordering::Equal => self.settle_duplicate(),
                 Ordering::Greater => return Err(Stop::Disorder),
             }
@@ -133,6 +144,7 @@ impl Cursor for PartCursor {
 
     #[inline]
     fn advance(&mut self) -> Result<(), Stop> {
+        self.code = self.next_code;
         if self.after < self.batch.len() {
             (self.at, self.after) = (self.after, self.after + 1);
         } else {
@@ -150,7 +162,17 @@ impl Cursor for PartCursor {
     }
 
     fn jump(&mut self, rows: usize) -> Result<(), Stop> {
-        (self.at, self.after) = (self.at + rows, self.after + rows);
+        if rows > 0 {
+            (self.at, self.after) = (self.at + rows, self.after + rows);
+            self.code = compare(self.batch.key(self.at - 1), self.batch.key(self.at)).1;
+        }
         self.settle()
+    }
+}
+
+impl CodedCursor for PartCursor {
+    #[inline]
+    fn code(&self) -> OffsetCode {
+        self.code
     }
 }

@@ -13,9 +13,10 @@ use stocktake_core::{EntryRef, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::codec::{Taker, put_bytes, put_key, put_tail, shared_prefix};
-use super::cursor::{Cursor, Stop, precedence};
+use super::cursor::{CodedCursor, Cursor, Stop, precedence};
 use super::kway::{KWay, Waiting};
 use super::meter::SideMeter;
+use super::offset_code::{OffsetCode, compare};
 use super::scratch::Scratch;
 use super::spool::{Spool, SpoolLimits, SpoolWriter};
 
@@ -316,18 +317,24 @@ pub(super) struct RunCursor {
     frame: Vec<u8>,
     at: usize,
     key: Vec<u8>,
+    previous_key: Vec<u8>,
+    code: OffsetCode,
     tail: std::ops::Range<usize>,
     ended: bool,
 }
 
 impl RunCursor {
     fn open(run: Run) -> Result<Self> {
-        let mut cursor = Self { run, offset: 0, frame: Vec::new(), at: 0, key: Vec::new(), tail: 0..0, ended: false };
+        let (frame, key, previous_key) = (Vec::new(), Vec::new(), Vec::new());
+        let code = OffsetCode::EQUAL;
+        let mut cursor = Self { run, offset: 0, frame, at: 0, key, previous_key, code, tail: 0..0, ended: false };
         cursor.step()?;
+        cursor.code = OffsetCode::first(&cursor.key);
         Ok(cursor)
     }
 
     fn step(&mut self) -> Result<()> {
+        self.previous_key.clone_from(&self.key);
         if self.at == self.frame.len() {
             self.at = 0;
             self.key.clear();
@@ -341,6 +348,7 @@ impl RunCursor {
         let length = tail.ok_or_else(|| self.run.undecodable())?.len();
         self.at = self.frame.len() - taker.0.len();
         self.tail = self.at - length..self.at;
+        self.code = compare(&self.previous_key, &self.key).1;
         Ok(())
     }
 }
@@ -356,5 +364,68 @@ impl Cursor for RunCursor {
 
     fn advance(&mut self) -> Result<(), Stop> {
         Ok(self.step()?)
+    }
+}
+
+impl CodedCursor for RunCursor {
+    fn code(&self) -> OffsetCode {
+        self.code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use stocktake_core::Entry;
+
+    use super::*;
+    use crate::compare::testing::meeting_entries;
+
+    fn sorted(entries: &[Entry], memory_bytes: usize, fan_in: usize) -> (Vec<Entry>, u64) {
+        let limits = SortLimits { memory_bytes, fan_in, frame_bytes: 60 };
+        let meter = SideMeter::default();
+        let mut sorter = Sorter::new(Scratch::new(None), limits, meter.clone(), CancellationToken::new());
+        entries.iter().for_each(|entry| sorter.push(&entry.as_ref()).unwrap());
+        let sorted = sorter.finish().unwrap();
+        let mut cursor = sorted.cursor().unwrap_or_else(|_| panic!("runs ascend"));
+        let mut rows = Vec::new();
+        while cursor.key().is_some() {
+            rows.push(cursor.entry().unwrap().to_entry());
+            cursor.advance().unwrap_or_else(|_| panic!("runs ascend"));
+        }
+        (rows, meter.tally().duplicates.objects)
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_out_in_order_however_little_memory_there_is(entries in meeting_entries(120)) {
+            let mut expected: BTreeMap<_, Entry> = BTreeMap::new();
+            for entry in &entries {
+                let kept = expected.entry(entry.key.clone()).or_insert_with(|| entry.clone());
+                if precedence(&entry.as_ref(), &kept.as_ref()).is_gt() {
+                    *kept = entry.clone();
+                }
+            }
+            let expected: Vec<_> = expected.into_values().collect();
+            let duplicates = (entries.len() - expected.len()) as u64;
+            for (memory_bytes, fan_in) in [(100, 2), (300, 3), (400, 40), (1 << 20, 2)] {
+                let (rows, counted) = sorted(&entries, memory_bytes, fan_in);
+                prop_assert_eq!(&rows, &expected);
+                prop_assert_eq!(counted, duplicates);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_in_order_become_one_run_however_many_arenas_they_fill() {
+        let limits = SortLimits { memory_bytes: 500, fan_in: 2, frame_bytes: 60 };
+        let mut sorter = Sorter::new(Scratch::new(None), limits, SideMeter::default(), CancellationToken::new());
+        for n in 0..500 {
+            let key = format!("{n:05}");
+            sorter.push(&Entry::new(key.as_str(), n, stocktake_core::Timestamp::default()).as_ref()).unwrap();
+        }
+        assert_eq!(sorter.finish().unwrap().runs.len(), 1);
     }
 }

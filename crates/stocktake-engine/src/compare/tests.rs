@@ -66,8 +66,8 @@ fn layouts(entries: &[Entry]) -> Vec<Vec<Vec<Entry>>> {
         vec![in_order.clone()],
         // Files that follow each other, the last first.
         in_order.chunks(files).rev().map(<[Entry]>::to_vec).collect(),
-        // Two sorted files that overlap.
-        entries.chunks(entries.len().div_ceil(2).max(1)).map(|part| sorted(part.to_vec())).collect(),
+        // Sorted files that overlap, up to eight of them.
+        entries.chunks(5).map(|part| sorted(part.to_vec())).collect(),
         // As they come, in several files.
         entries.chunks(files).map(<[Entry]>::to_vec).collect(),
     ]
