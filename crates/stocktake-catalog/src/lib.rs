@@ -1,1 +1,87 @@
-//! A catalog of snapshots kept in any vault: base and delta segments, roots and slots
+//! A catalog of snapshots kept in any vault.
+//!
+//! A catalog is the record of all snapshots and their rows: a sorted table for
+//! each, of up to billions of rows, of which little changes from one to the next.
+//! It is kept as immutable Parquet segments that snapshots share, so that a
+//! snapshot costs what changed, any of them may go while the others stay, and
+//! looking at one needs neither a local copy nor a server.
+//!
+//! - [`VaultCatalog`]: the [`Catalog`](stocktake_core::Catalog) of a vault.
+//! - [`CatalogOptions`]: how segments are divided and kept up.
+//! - [`browse`]: a snapshot as folders.
+//! - [`VaultCatalog::verify`]: whether all that a snapshot rests on is there and adds up.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use stocktake_catalog::{VaultCatalog, browse};
+//! use stocktake_core::{Catalog, SystemClock, memory::MemoryVault};
+//! use stocktake_format::{VaultId, VaultKey};
+//!
+//! # async fn example() -> stocktake_core::Result<()> {
+//! let key = VaultKey::unencrypted(VaultId([7; 16]));
+//! let catalog = VaultCatalog::new(Arc::new(MemoryVault::new()), Arc::new(key), Arc::new(SystemClock));
+//! for record in catalog.snapshots().await? {
+//!     let snapshot = catalog.open(record.id).await?;
+//!     let folders = browse(snapshot, b"photos/", b'/');
+//!     # drop(folders);
+//! }
+//! # Ok(()) }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # How it works
+//!
+//! A snapshot has *base* segments, which divide all keys between them by
+//! *fences*, and *delta runs* of what changed since, the newest of which decides.
+//! A job writes one run; rows behind the last key become bases at once. Beside
+//! that it rewrites the bases of which most has changed, within a budget of ten
+//! rows for each that changed, and merges runs that pile up. Reading is one merge
+//! of the bases with the runs, of which there are about a dozen and never more
+//! than two dozen. What the blobs hold, byte for byte, stands in `stocktake-format`:
+//! [`segment`](stocktake_format::segment), [`Root`](stocktake_format::Root), [`Slot`](stocktake_format::Slot).
+//!
+//! A job exists once its *slot* does, a blob that is created once: by the job,
+//! to commit, or by a collector, to abort it. No clock decides, and no lock.
+//!
+//! # What must hold
+//!
+//! - Blobs are created and read, never replaced or deleted.
+//! - Nothing is visible before its slot, and all that a slot refers to was stored before.
+//! - A segment is decoded again before it is stored, and what a rewrite yields is compared with sums that were kept
+//!   up by what changed alone. So no rewrite can lose or alter a row unnoticed.
+//! - Memory does not depend on the number of rows: a scan takes one stream of about four mebibytes for each run, a
+//!   writer at most two segments of some 30 MB, and a snapshot its root, 400 bytes for each half million rows.
+//!
+//! # What it does not do
+//!
+//! It does not delete: what expired snapshots and stopped jobs leave is for a
+//! collector, which needs to see packs too. It keeps no index by anything but the
+//! key, nor filters in front of runs: a filter of a run is as large as what a
+//! look-up reads of it. And it spools nothing to disk: what does not fit memory
+//! is in the vault already.
+
+mod bases;
+mod browse;
+mod catalog;
+mod deltas;
+mod layers;
+mod ledger;
+mod merge;
+mod options;
+mod plan;
+mod scan;
+mod slots;
+mod snapshot;
+mod store;
+mod sum;
+mod table;
+mod tail;
+mod upkeep;
+mod upload;
+mod verify;
+mod writer;
+
+pub use browse::{Listed, browse};
+pub use catalog::VaultCatalog;
+pub use options::CatalogOptions;
+pub use verify::{StructureIssue, StructureReport};

@@ -30,5 +30,5 @@ pub use pack::{
 };
 pub use provider::{KeyFile, KeyProvider, Passphrase, WrappedKey};
 pub use records::{Expiry, JobKind, OpenFlag, Slot};
-pub use root::{Fence, Root, Run, SegmentRef};
+pub use root::{Fence, Root, Run, SegmentRef, root_sealing_name};
 pub use sum::StateSum;

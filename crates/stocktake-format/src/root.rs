@@ -2,7 +2,8 @@
 //!
 //! A root is a document ([`encode_document`](crate::encode_document)) named
 //! `jobs/<job>/root-<first 16 hex digits of its hash>`. Its hash, plain BLAKE3
-//! of its stored bytes, stands in the snapshot's record. In JSON:
+//! of its stored bytes, stands in the snapshot's record. Since the name holds
+//! the hash, the document is sealed under the name up to the `-`. In JSON:
 //!
 //! ```json
 //! {
@@ -37,8 +38,8 @@
 //! The row of a key is found so: take the fence that holds for it. Of the runs
 //! whose `seq` is greater than the fence's `folded`, the newest that has the key
 //! decides: a row put is the row, a deleted key has none. If no such run has the
-//! key, the base decides. Runs up to `folded` are in the base already; applying
-//! them again would change nothing, so a reader may, but need not, pass over them.
+//! key, the base decides. Runs up to `folded` are in the base already and must be
+//! passed over: a newer run that overruled one of them there may be gone.
 //!
 //! # What must hold
 //!
@@ -52,9 +53,11 @@
 //! run and `credit` (rows that upkeep may rewrite, left over) serve only those
 //! who write the next root.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use stocktake_core::{ContentHash, ObjectKey, Tally};
+use stocktake_core::{ContentHash, KeyRange, ObjectKey, Tally};
 
 use crate::{FormatError, Result, StateSum, hex};
 
@@ -183,11 +186,31 @@ impl Root {
         self.fences.partition_point(|fence| fence.low.as_bytes() <= key).checked_sub(1)
     }
 
+    /// The places of the fences that hold for any key between two, both included.
+    pub fn fences_of(&self, low: &[u8], high: &[u8]) -> Range<usize> {
+        let first = self.fence_of(low).unwrap_or(0);
+        first..self.fence_of(high).map_or(first, |last| last + 1)
+    }
+
+    /// The keys that the fence at `index` holds for.
+    ///
+    /// # Panics
+    /// When there is no such fence.
+    pub fn range_of(&self, index: usize) -> KeyRange {
+        let end = self.fences.get(index + 1).map(|next| next.low.clone().into_bytes());
+        KeyRange::new(self.fences[index].low.clone().into_bytes(), end)
+    }
+
     /// Every segment of the snapshot.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
         let bases = self.fences.iter().filter_map(|fence| fence.base.as_ref());
         bases.chain(self.runs.iter().flat_map(|run| &run.segments))
     }
+}
+
+/// The name that the root stored as `name` is sealed under.
+pub fn root_sealing_name(name: &str) -> &str {
+    name.rsplit_once('-').map_or(name, |(sealed, _)| sealed)
 }
 
 impl Run {

@@ -10,7 +10,7 @@
 //! ```text
 //! "PAR1" or "PARE"
 //! row group 0: chunks of the entry columns, then of the content columns
-//! row group 1 ...                            up to 32,768 rows each
+//! row group 1 ...                            up to 32,768 rows each, in a delta 8,192
 //! column index of `key`, offset index of every column ┐
 //! footer                                              │ the tail
 //! length of the footer, "PAR1" or "PARE"              ┘
@@ -47,9 +47,10 @@
 //!
 //! # How it is written
 //!
-//! Row groups are small, so that one key costs one read of about two mebibytes
-//! and a merge of many segments little memory; pages hold 4,096 rows, so that
-//! little of what was read need be decoded. `key` is encoded as
+//! Row groups are small, so that one key costs one read of less than two
+//! mebibytes and a merge of many segments little memory; pages hold 4,096 rows,
+//! so that little of what was read need be decoded. There is no Bloom filter:
+//! reading one would cost as much as reading the row group. `key` is encoded as
 //! `DELTA_BYTE_ARRAY`, numbers that vary as `DELTA_BINARY_PACKED`, what repeats
 //! by dictionary, and `etag` and `hash` plain and uncompressed, since they are
 //! random; the rest is compressed with Zstandard, level 3. Statistics are exact
@@ -86,7 +87,7 @@ use crate::names;
 
 pub use parts::Part;
 pub use reader::{SegmentReader, Wanted};
-pub use refs::{PackUse, SegmentRefs};
+pub use refs::{PackUse, RefsCollector, SegmentRefs};
 pub use writer::{EncodedSegment, SegmentLayout, SegmentWriter};
 
 /// What a segment is.

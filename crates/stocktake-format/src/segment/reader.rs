@@ -49,7 +49,7 @@ impl SegmentReader {
     /// # Errors
     /// [`FormatError::Damaged`] when `tail` does not have that hash, or is not the tail of a segment.
     pub fn open(key: &VaultKey, key_name: &str, file_bytes: u64, tail: &Bytes, tail_hash: ContentHash) -> Result<Self> {
-        if content_hash(&keyed_hash(key, tail)) != tail_hash {
+        if content_hash(&keyed_hash(key.content_hasher(), tail)) != tail_hash {
             return Err(FormatError::damaged("the hash of the tail differs"));
         }
         let decryption = key.segment_key(key_name).map(|secret| {

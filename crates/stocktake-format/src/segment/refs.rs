@@ -42,7 +42,7 @@ pub struct PackUse {
 
 /// Gathers what rows refer to, in 8 bytes a block of memory.
 #[derive(Debug, Default)]
-pub(super) struct RefsCollector {
+pub struct RefsCollector {
     packs: BTreeMap<PackId, Blocks>,
 }
 
@@ -54,7 +54,8 @@ struct Blocks {
 }
 
 impl RefsCollector {
-    pub(super) fn add(&mut self, rows: &RowBatch) {
+    /// Takes note of what some rows refer to.
+    pub fn add(&mut self, rows: &RowBatch) {
         for content in rows.contents() {
             if let Some(extent) = extent(content) {
                 let blocks = self.packs.entry(extent.pack).or_default();
@@ -70,7 +71,8 @@ impl RefsCollector {
         }
     }
 
-    pub(super) fn finish(self) -> SegmentRefs {
+    /// What all of them refer to.
+    pub fn finish(self) -> SegmentRefs {
         let packs = self.packs.into_iter().map(|(pack, mut blocks)| {
             blocks.places.sort_unstable();
             blocks.places.dedup();

@@ -14,7 +14,7 @@ use super::columns::record_batch;
 use super::parts::{GroupParts, PROPERTY, SegmentHeader};
 use super::refs::{RefsCollector, SegmentRefs};
 use super::{SegmentKind, schema};
-use crate::VaultKey;
+use crate::{ContentHasher, VaultKey};
 
 /// How the rows of a segment are divided. Any division reads back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +25,24 @@ pub struct SegmentLayout {
     pub page_rows: usize,
 }
 
-impl Default for SegmentLayout {
-    fn default() -> Self {
-        Self { row_group_rows: 32_768, page_rows: 4096 }
+impl SegmentLayout {
+    /// The layout of segments of `kind`, unless a caller knows better.
+    ///
+    /// Deltas have smaller row groups, since a look-up may have to read one of
+    /// every run.
+    pub fn of(kind: SegmentKind) -> Self {
+        match kind {
+            SegmentKind::Base => Self { row_group_rows: 32_768, page_rows: 4096 },
+            SegmentKind::Delta => Self { row_group_rows: 8192, page_rows: 4096 },
+        }
     }
 }
 
 /// Writes one segment into memory: about 55 bytes a row, and up to a row group of values beside it.
 ///
 /// The caller bounds the rows.
-pub struct SegmentWriter<'a> {
-    key: &'a VaultKey,
+pub struct SegmentWriter {
+    hasher: ContentHasher,
     kind: SegmentKind,
     writer: ArrowWriter<Vec<u8>>,
     refs: RefsCollector,
@@ -70,9 +77,9 @@ pub struct EncodedSegment {
     pub refs: SegmentRefs,
 }
 
-impl<'a> SegmentWriter<'a> {
+impl SegmentWriter {
     /// Begins a segment. `key_name` is what its key is derived from: see [`key_name`](super::key_name).
-    pub fn new(key: &'a VaultKey, kind: SegmentKind, key_name: &str, layout: SegmentLayout) -> Self {
+    pub fn new(key: &VaultKey, kind: SegmentKind, key_name: &str, layout: SegmentLayout) -> Self {
         let mut properties = schema::properties(layout);
         if let Some(secret) = key.segment_key(key_name) {
             let encryption = FileEncryptionProperties::builder(secret.to_vec()).build();
@@ -80,7 +87,8 @@ impl<'a> SegmentWriter<'a> {
         }
         let writer = open(kind, properties.build());
         let (low, high) = (ObjectKey::default(), ObjectKey::default());
-        Self { key, kind, writer, refs: RefsCollector::default(), rows: 0, deletes: 0, low, high }
+        let hasher = key.content_hasher();
+        Self { hasher, kind, writer, refs: RefsCollector::default(), rows: 0, deletes: 0, low, high }
     }
 
     /// Rows written so far.
@@ -113,20 +121,20 @@ impl<'a> SegmentWriter<'a> {
 
     /// Ends the segment. One without rows is a file all the same, but nobody should refer to it.
     pub fn finish(self) -> EncodedSegment {
-        let Self { key, kind, mut writer, refs, rows, deletes, low, high } = self;
+        let Self { hasher, kind, mut writer, refs, rows, deletes, low, high } = self;
         writer.flush().and_then(|()| Ok(writer.sync()?)).expect("writing to memory cannot fail");
         let body_end = writer.bytes_written() as u64;
         let header = SegmentHeader::new(kind, parts(kind, writer.flushed_row_groups(), writer.inner()));
         writer.append_key_value_metadata(KeyValue::new(PROPERTY.to_owned(), header.encode()));
         let bytes = Bytes::from(writer.into_inner().expect("writing to memory cannot fail"));
-        let hash = keyed_hash(key, &bytes);
+        let hash = keyed_hash(hasher.clone(), &bytes);
         let tail_bytes = bytes.len() as u64 - body_end;
-        let tail_hash = crate::content_hash(&keyed_hash(key, &bytes[body_end as usize..]));
+        let tail_hash = crate::content_hash(&keyed_hash(hasher, &bytes[body_end as usize..]));
         EncodedSegment { bytes, kind, hash, tail_bytes, tail_hash, rows, deletes, low, high, refs: refs.finish() }
     }
 }
 
-impl std::fmt::Debug for SegmentWriter<'_> {
+impl std::fmt::Debug for SegmentWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SegmentWriter").field("kind", &self.kind).field("rows", &self.rows).finish_non_exhaustive()
     }
@@ -154,8 +162,7 @@ fn parts(kind: SegmentKind, groups: &[RowGroupMetaData], file: &[u8]) -> Vec<Gro
     group_parts.collect()
 }
 
-pub(super) fn keyed_hash(key: &VaultKey, bytes: &[u8]) -> [u8; 32] {
-    let mut hasher = key.content_hasher();
+pub(super) fn keyed_hash(mut hasher: ContentHasher, bytes: &[u8]) -> [u8; 32] {
     hasher.update(bytes);
     hasher.finish_full()
 }

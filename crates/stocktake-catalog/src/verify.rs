@@ -1,0 +1,279 @@
+//! Checks the structure of a snapshot: every blob of the catalog, and that all adds up.
+//!
+//! Two passes. The first reads each segment whole: its hash, its order, its
+//! counts and its sidecar. The second reads the layers as one table and
+//! recomputes what every fence claims to hold. A damaged segment is left out of
+//! the second pass, with all fences it touches, so that one damage is reported
+//! once and everything else is still checked.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use stocktake_core::{Error, KeyRange, Result, RowBatch, SnapshotId, Tally};
+use stocktake_format::segment::{
+    Part, RefsCollector, SegmentKind, SegmentReader, SegmentRefs, Wanted, key_name_of_blob,
+};
+use stocktake_format::{FormatError, Root, SegmentRef, VaultKey, names};
+
+use crate::catalog::VaultCatalog;
+use crate::layers::Layers;
+use crate::store::Store;
+use crate::sum::RowSum;
+
+/// How many segments are checked at once. Each is held whole: about 30 MB.
+const SEGMENTS_AT_ONCE: usize = 2;
+
+/// Something wrong with a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StructureIssue {
+    /// The blob.
+    pub blob: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The keys whose rows can't be relied on. Empty when all rows can be read all the same.
+    pub keys: Vec<KeyRange>,
+}
+
+/// What a check of structure read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StructureReport {
+    /// Segments read whole, and their bytes.
+    pub segments: Tally,
+    /// Rows of the snapshot that were read.
+    pub rows: u64,
+    /// Issues that were reported.
+    pub issues: u64,
+}
+
+impl VaultCatalog {
+    /// Checks every blob that the rows of a snapshot rest on, and recomputes every number of its root.
+    ///
+    /// What is damaged or missing is told to `on_issue` as it is found. The packs
+    /// are not looked into: they are not the catalog's. Memory: two segments.
+    ///
+    /// # Errors
+    /// [`SnapshotNotFound`](Error::SnapshotNotFound), and what keeps the check from going on: the store does not
+    /// answer or refuses, or a slot can't be read.
+    pub async fn verify(
+        &self,
+        snapshot: SnapshotId,
+        mut on_issue: impl FnMut(StructureIssue) + Send,
+    ) -> Result<StructureReport> {
+        let record = self.find(snapshot).await?;
+        let mut report = StructureReport::default();
+        let mut tell = |report: &mut StructureReport, issue| {
+            report.issues += 1;
+            on_issue(issue);
+        };
+        let root = match damage(self.store.root(&record.root).await)? {
+            Ok(root) => root,
+            Err((blob, problem)) => {
+                tell(&mut report, StructureIssue { blob, problem, keys: vec![KeyRange::all()] });
+                return Ok(report);
+            }
+        };
+        if (root.totals, root.state_sum.to_hex()) != (record.total, record.state_sum) {
+            let problem = "its totals are not those of the snapshot's record".to_owned();
+            tell(&mut report, StructureIssue { blob: record.root.name.clone(), problem, keys: Vec::new() });
+        }
+        let layers = Layers::new(self.store.clone(), Arc::new(root));
+        let root = Arc::clone(layers.root());
+        let mut sound = vec![true; root.fences.len()];
+        let checks: Vec<_> = places(&root).map(|place| check_place(&self.store, place)).collect();
+        let mut checks = stream::iter(checks).buffer_unordered(SEGMENTS_AT_ONCE);
+        while let Some((place, issues)) = checks.try_next().await? {
+            report.segments.add(place.segment.bytes);
+            for issue in issues {
+                if !issue.keys.is_empty() {
+                    sound[place.fences.clone()].fill(false);
+                }
+                tell(&mut report, issue);
+            }
+        }
+        for fences in stretches(&sound) {
+            let (rows, issues) = check_sums(&layers, fences, &record.root.name).await?;
+            report.rows += rows;
+            issues.into_iter().for_each(|issue| tell(&mut report, issue));
+        }
+        Ok(report)
+    }
+}
+
+/// A segment, and what rests on it.
+struct Place<'a> {
+    segment: &'a SegmentRef,
+    kind: SegmentKind,
+    fences: Range<usize>,
+    keys: KeyRange,
+}
+
+fn places(root: &Root) -> impl Iterator<Item = Place<'_>> {
+    let bases = root.fences.iter().enumerate().filter_map(|(index, fence)| {
+        let segment = fence.base.as_ref()?;
+        Some(Place { segment, kind: SegmentKind::Base, fences: index..index + 1, keys: root.range_of(index) })
+    });
+    let deltas = root.runs.iter().flat_map(|run| &run.segments).map(|segment| {
+        let (low, high) = (segment.low.as_bytes(), segment.high.as_bytes());
+        let end = KeyRange::key(high).end().map(Bytes::copy_from_slice);
+        let keys = KeyRange::new(segment.low.clone().into_bytes(), end);
+        Place { segment, kind: SegmentKind::Delta, fences: root.fences_of(low, high), keys }
+    });
+    bases.chain(deltas)
+}
+
+/// Checks a segment and its sidecar.
+async fn check_place<'a>(store: &Store, place: Place<'a>) -> Result<(Place<'a>, Vec<StructureIssue>)> {
+    let refs_name = names::refs(&place.segment.name);
+    let refs = match damage(check_segment(store, &place).await)? {
+        Ok(refs) => refs,
+        Err((blob, problem)) => {
+            let issue = StructureIssue { blob, problem, keys: vec![place.keys.clone()] };
+            return Ok((place, vec![issue]));
+        }
+    };
+    let problem = match damage(store.document::<SegmentRefs>(&refs_name).await)? {
+        Ok(found) if found == refs => return Ok((place, Vec::new())),
+        Ok(_) => "it does not say what the rows of its segment refer to".to_owned(),
+        Err((_, problem)) => problem,
+    };
+    Ok((place, vec![StructureIssue { blob: refs_name, problem, keys: Vec::new() }]))
+}
+
+/// Reads a segment whole, and says what it refers to.
+async fn check_segment(store: &Store, place: &Place<'_>) -> Result<SegmentRefs> {
+    let SegmentRef { name, hash, .. } = place.segment;
+    let bytes = store.vault().read(name, None).await?;
+    let (key, segment, kind) = (Arc::clone(store.key()), place.segment.clone(), place.kind);
+    let hash = *hash;
+    let check = move || {
+        let mut hasher = key.content_hasher();
+        hasher.update(&bytes);
+        if hasher.finish_full() != hash {
+            return Err(FormatError::damaged(format!("its {} bytes are not those that were written", bytes.len())));
+        }
+        check_rows(&key, &segment, kind, &bytes)
+    };
+    let checked = tokio::task::spawn_blocking(check).await.map_err(|_| Error::Cancelled)?;
+    checked.map_err(|error| store.damaged(name, error))
+}
+
+/// Decodes every row group, and compares with what the root says of the segment.
+fn check_rows(
+    key: &VaultKey,
+    segment: &SegmentRef,
+    kind: SegmentKind,
+    bytes: &Bytes,
+) -> Result<SegmentRefs, FormatError> {
+    let SegmentRef { name, rows, deletes, low, high, tail_bytes, tail_hash, .. } = segment;
+    let length = bytes.len() as u64;
+    let key_name = key_name_of_blob(name).ok_or_else(|| FormatError::damaged("it is not named like a segment"))?;
+    let tail = bytes.slice(length.saturating_sub(*tail_bytes) as usize..);
+    let reader = SegmentReader::open(key, &key_name, length, &tail, *tail_hash)?;
+    let mut seen = Seen::default();
+    for group in reader.groups(Wanted::All)? {
+        let part = reader.part(group, Part::Rows)?;
+        for batch in reader.rows_of(group, bytes.slice(part.start as usize..part.end as usize), Wanted::All)? {
+            seen.take(&batch.rows, &batch.deleted)?;
+        }
+    }
+    let facts = (seen.rows, seen.deletes, seen.first.as_deref(), seen.last.as_deref(), reader.kind());
+    if facts != (*rows, *deletes, Some(low.as_bytes()), Some(high.as_bytes()), kind) {
+        return Err(FormatError::damaged("it does not hold the rows that the root says it holds"));
+    }
+    Ok(seen.refs.finish())
+}
+
+/// What was seen of a segment's rows.
+#[derive(Default)]
+struct Seen {
+    rows: u64,
+    deletes: u64,
+    first: Option<Vec<u8>>,
+    last: Option<Vec<u8>>,
+    refs: RefsCollector,
+}
+
+impl Seen {
+    fn take(&mut self, rows: &RowBatch, deleted: &[bool]) -> Result<(), FormatError> {
+        let Some(last) = rows.len().checked_sub(1) else { return Ok(()) };
+        let after = self.last.as_deref().is_none_or(|last| last < rows.key(0));
+        if !after || !rows.entries().is_strictly_ascending() {
+            return Err(FormatError::damaged("its rows do not ascend by key"));
+        }
+        self.rows += rows.len() as u64;
+        self.deletes += deleted.iter().filter(|deleted| **deleted).count() as u64;
+        self.first.get_or_insert_with(|| rows.key(0).to_vec());
+        self.last = Some(rows.key(last).to_vec());
+        self.refs.add(rows);
+        Ok(())
+    }
+}
+
+/// Recomputes what neighbouring fences hold. Says how many rows it read, and what does not add up.
+async fn check_sums(layers: &Layers, fences: Range<usize>, root_name: &str) -> Result<(u64, Vec<StructureIssue>)> {
+    let root = layers.root();
+    let end = root.range_of(fences.end - 1).end().map(Bytes::copy_from_slice);
+    let range = KeyRange::new(root.fences[fences.start].low.clone().into_bytes(), end);
+    let mut sums = vec![RowSum::default(); fences.len()];
+    let (mut fence, mut rows) = (fences.start, 0);
+    let mut batches = layers.scan::<RowBatch>(range.clone());
+    loop {
+        let batch = match damage(batches.try_next().await)? {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            Err((blob, problem)) => return Ok((rows, vec![StructureIssue { blob, problem, keys: vec![range] }])),
+        };
+        for row in batch.iter() {
+            while root.fences.get(fence + 1).is_some_and(|next| next.low.as_bytes() <= row.entry.key) {
+                fence += 1;
+            }
+            sums[fence - fences.start].add(layers.key(), &row);
+            rows += 1;
+        }
+    }
+    let wrong = sums.into_iter().zip(fences).filter(|(sum, index)| {
+        let fence = &root.fences[*index];
+        *sum != RowSum { tally: fence.live, sum: fence.sum }
+    });
+    let issues = wrong.map(|(_, index)| StructureIssue {
+        blob: root_name.to_owned(),
+        problem: "the rows read do not add up to what the root says".to_owned(),
+        keys: vec![root.range_of(index)],
+    });
+    Ok((rows, issues.collect()))
+}
+
+/// The stretches of fences that are sound.
+fn stretches(sound: &[bool]) -> Vec<Range<usize>> {
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    for (index, _) in sound.iter().enumerate().filter(|(_, sound)| **sound) {
+        match stretches.last_mut() {
+            Some(last) if last.end == index => last.end += 1,
+            _ => stretches.push(index..index + 1),
+        }
+    }
+    stretches
+}
+
+/// Tells damage to a blob, its name and problem, from failures to look.
+fn damage<T>(result: Result<T>) -> Result<Result<T, (String, String)>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::BlobDamaged { name, problem, .. }) => Ok(Err((name, problem))),
+        Err(Error::BlobNotFound { name, .. }) => Ok(Err((name, "it is missing".to_owned()))),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_leave_out_what_is_not_sound() {
+        assert_eq!(stretches(&[true, true, false, true]), [0..2, 3..4]);
+        assert!(stretches(&[false]).is_empty());
+    }
+}
