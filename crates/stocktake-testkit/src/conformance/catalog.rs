@@ -271,7 +271,8 @@ pub async fn every_kind_of_row_reads_back(under_test: &CatalogUnderTest) {
     assert_eq!(back.state_sum, full.state_sum);
 }
 
-fn odd_rows() -> Vec<Row> {
+/// Rows of every kind, ascending by key.
+pub fn odd_rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add = |change: &dyn Fn(&mut Row)| {
         let mut row = row(format!("odd-{:02}", rows.len()).as_str(), rows.len() as u64);
