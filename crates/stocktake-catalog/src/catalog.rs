@@ -12,7 +12,7 @@ use stocktake_format::{Expiry, OpenFlag, Root, VaultKey, encode_document, names}
 
 use crate::layers::Layers;
 use crate::options::CatalogOptions;
-use crate::slots::{Slots, View};
+use crate::slots::Slots;
 use crate::snapshot::VaultSnapshot;
 use crate::store::Store;
 use crate::writer::VaultWriter;
@@ -66,13 +66,11 @@ impl VaultCatalog {
     }
 
     pub(crate) async fn find(&self, snapshot: SnapshotId) -> Result<SnapshotRecord> {
-        self.find_in(&self.slots.view().await?, snapshot)
+        self.slots.find(snapshot).await?.ok_or_else(|| self.not_found(snapshot))
     }
 
-    fn find_in(&self, view: &View, snapshot: SnapshotId) -> Result<SnapshotRecord> {
-        view.find(snapshot)
-            .cloned()
-            .ok_or_else(|| Error::SnapshotNotFound { snapshot: snapshot.to_string(), location: self.store.location() })
+    fn not_found(&self, snapshot: SnapshotId) -> Error {
+        Error::SnapshotNotFound { snapshot: snapshot.to_string(), location: self.store.location() }
     }
 
     /// Raises the flag of a job. A process that goes on with a job finds it raised.
@@ -110,7 +108,10 @@ impl Catalog for VaultCatalog {
         view.check_undecided(job.id)?;
         view.check_name(&job.name)?;
         let parent = match job.parent {
-            Some(parent) => self.store.root(&self.find_in(&view, parent)?.root).await?,
+            Some(parent) => {
+                let record = view.find(parent).ok_or_else(|| self.not_found(parent))?;
+                self.store.root(&record.root).await?
+            }
             None => Root::empty(),
         };
         let (slots, clock) = (Arc::clone(&self.slots), Arc::clone(&self.clock));

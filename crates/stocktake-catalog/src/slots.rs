@@ -47,6 +47,20 @@ impl Slots {
         Ok(View { slots, expired: expired.into_iter().collect() })
     }
 
+    /// The record of a snapshot, if it is committed and not expired: its slot alone is read.
+    pub(crate) async fn find(&self, snapshot: SnapshotId) -> Result<Option<SnapshotRecord>> {
+        let record = match self.read(snapshot).await {
+            Ok(slot) => match &*slot {
+                Slot::Commit { record } => record.clone(),
+                Slot::Abort { .. } => return Ok(None),
+            },
+            Err(Error::BlobNotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut marks = self.store.vault().list(&names::expire(snapshot), None);
+        Ok(marks.try_next().await?.is_none().then_some(record))
+    }
+
     /// Reads the slot of a job.
     pub(crate) async fn read(&self, job: JobId) -> Result<Arc<Slot>> {
         if let Some(slot) = self.known().get(&job) {
