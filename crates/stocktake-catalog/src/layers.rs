@@ -13,6 +13,12 @@ use crate::scan::{Batches, look_up, scan};
 use crate::store::Store;
 use crate::table::Table;
 
+/// Reads of the bases under way in a scan.
+const BASE_READS: usize = 4;
+
+/// Reads of each run under way in a scan; there may be two dozen runs.
+const RUN_READS: usize = 2;
+
 /// How many segments are looked into at once.
 const LOOKUPS: usize = 8;
 
@@ -50,14 +56,14 @@ impl Layers {
             return stream::empty().boxed();
         }
         let bases = self.bases(&range).cloned().collect();
-        overlay(scan(self.store.clone(), bases, range.clone()), self.changes(&self.root.runs, range))
+        overlay(scan(self.store.clone(), bases, range.clone(), BASE_READS), self.changes(&self.root.runs, range))
     }
 
     /// Streams what `runs` changed in a range, as far as it is not in the bases yet.
     pub(crate) fn changes<B: Table>(&self, runs: &[Run], range: KeyRange) -> Batches<B> {
         let streams = runs.iter().filter_map(|run| {
             let segments: Vec<_> = self.open_segments(run, &range).cloned().collect();
-            let batches = |segments| scan(self.store.clone(), segments, range.clone());
+            let batches = |segments| scan(self.store.clone(), segments, range.clone(), RUN_READS);
             (!segments.is_empty()).then(|| RunBatches { seq: run.seq, batches: batches(segments) })
         });
         merge_runs(Arc::clone(&self.root), streams.collect())

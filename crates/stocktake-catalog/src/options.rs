@@ -1,5 +1,7 @@
 //! Settings of a catalog.
 
+use stocktake_format::segment::SegmentKind;
+
 /// How a catalog divides and keeps up what it stores.
 ///
 /// Every setting is for the writer alone: any snapshot reads back whatever the
@@ -35,8 +37,8 @@ impl Default for CatalogOptions {
             rewrite_factor: 10,
             fan_out: 8,
             max_runs: 24,
-            base_group_rows: 32_768,
-            delta_group_rows: 8192,
+            base_group_rows: SegmentKind::Base.row_group_rows(),
+            delta_group_rows: SegmentKind::Delta.row_group_rows(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Streams the rows of one segment after another.
 //!
-//! Row groups are fetched and decoded on tasks of their own, one read ahead of
-//! the consumer. Memory of a stream: two reads of at most [`READ_BYTES`] (or one
-//! row group, where that is larger), and the batches decoded from them.
+//! Row groups are fetched and decoded on tasks of their own, some reads ahead of
+//! the consumer. Memory of a stream: for each of these a read of at most
+//! [`READ_BYTES`] (or one row group, where that is larger), and the batches
+//! decoded from it.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -23,24 +24,30 @@ const READ_BYTES: u64 = 1 << 20;
 /// Reads nearer than this are joined, in bytes.
 const GAP_BYTES: u64 = 256 << 10;
 
-/// How many reads are under way or waiting, the one that is consumed included.
-const READ_AHEAD: usize = 2;
+/// How many segments of a stream are open, the one that is read included.
+const OPEN_SEGMENTS: usize = 2;
 
 /// Batches of a segment or of several, ascending.
 pub(crate) type Batches<B> = BoxStream<'static, Result<SegmentBatch<B>>>;
 
-/// Streams the rows in `range` of segments that ascend and are apart from each other.
-pub(crate) fn scan<B: Table>(store: Store, segments: Vec<SegmentRef>, range: KeyRange) -> Batches<B> {
+/// Streams the rows in `range` of segments that ascend and are apart from each other,
+/// with `read_ahead` reads under way or waiting, the one that is consumed included.
+pub(crate) fn scan<B: Table>(
+    store: Store,
+    segments: Vec<SegmentRef>,
+    range: KeyRange,
+    read_ahead: usize,
+) -> Batches<B> {
     let opened = stream::iter(segments).map({
         let (store, range) = (store.clone(), range.clone());
         move |segment| Task::spawn(open::<B>(store.clone(), segment, range.clone()))
     });
-    let reads = opened.buffered(READ_AHEAD).map_ok(move |(segment, reader, reads)| {
+    let reads = opened.buffered(OPEN_SEGMENTS).map_ok(move |(segment, reader, reads)| {
         let (store, range) = (store.clone(), range.clone());
         let batches = stream::iter(reads).map(move |read| {
             Task::spawn(read_groups::<B>(store.clone(), segment.clone(), reader.clone(), read, range.clone()))
         });
-        batches.buffered(READ_AHEAD).map_ok(|batches| stream::iter(batches.into_iter().map(Ok))).try_flatten()
+        batches.buffered(read_ahead).map_ok(|batches| stream::iter(batches.into_iter().map(Ok))).try_flatten()
     });
     reads.try_flatten().boxed()
 }

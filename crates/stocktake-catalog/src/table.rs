@@ -250,3 +250,38 @@ impl RareStrings {
         Some(column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stocktake_testkit::conformance::catalog;
+
+    fn odd_batch() -> RowBatch {
+        let rows = catalog::odd_rows().into_iter().map(|row| (row.entry.key.clone(), row));
+        catalog::batch(rows.collect())
+    }
+
+    #[test]
+    fn pieces_of_a_batch_make_the_batch_again() {
+        let batch = odd_batch();
+        for size in 1..=batch.len() {
+            let (mut rows, mut entries) = (RowBuilder::default(), EntryBuilder::default());
+            for start in (0..batch.len()).step_by(size) {
+                let piece = slice(&batch, start..(start + size).min(batch.len())).unwrap();
+                rows.append(&piece, 0..piece.len()).unwrap();
+                entries.append(piece.entries(), 0..piece.len()).unwrap();
+            }
+            assert!(rows.take().unwrap().iter().eq(batch.iter()), "{size}");
+            assert!(entries.take().unwrap().iter().eq(batch.entries().iter()), "{size}");
+        }
+    }
+
+    #[test]
+    fn rows_below_a_key_are_counted_from_any_start() {
+        let batch = catalog::batch(catalog::state("b=1 d=1 f=1 h=1 j=1 l=1 n=1"));
+        for (start, key) in (0..=batch.len()).flat_map(|start| ('a'..='o').map(move |key| (start, key.to_string()))) {
+            let below = (start..batch.len()).filter(|row| batch.key(*row) < key.as_bytes()).count();
+            assert_eq!(batch.count_below(start, key.as_bytes()), below, "{key} from {start}");
+        }
+    }
+}

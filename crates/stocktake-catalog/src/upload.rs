@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use stocktake_core::{JobId, Result, RowBatch};
 use stocktake_format::segment::{
-    EncodedSegment, Part, SegmentKind, SegmentLayout, SegmentReader, SegmentRefs, SegmentWriter, Wanted, key_name,
+    EncodedSegment, Part, SegmentKind, SegmentReader, SegmentRefs, SegmentWriter, Wanted, key_name,
 };
 use stocktake_format::{FormatError, SegmentRef, VaultKey, names};
 
@@ -76,9 +76,8 @@ impl Uploads {
             SegmentKind::Base => self.options.base_group_rows,
             SegmentKind::Delta => self.options.delta_group_rows,
         };
-        let layout = SegmentLayout { row_group_rows, ..SegmentLayout::of(kind) };
         let key_name = key_name(self.job, seq);
-        let writer = SegmentWriter::new(self.store.key(), kind, &key_name, layout);
+        let writer = SegmentWriter::new(self.store.key(), kind, &key_name, row_group_rows);
         SegmentSink { seq, key_name, writer, sum: RowSum::default() }
     }
 
@@ -155,5 +154,34 @@ fn prove(key: &VaultKey, key_name: &str, encoded: &EncodedSegment, expected: Row
         Ok(())
     } else {
         Err(FormatError::damaged("what was encoded does not decode to what went in"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stocktake_format::VaultId;
+    use stocktake_testkit::conformance::catalog;
+
+    #[test]
+    fn nothing_altered_between_encoding_and_storing_gets_through() {
+        let key = VaultKey::unencrypted(VaultId([1; 16]));
+        let batch = catalog::batch(catalog::state("a=1 b=2 c=3"));
+        let mut writer = SegmentWriter::new(&key, SegmentKind::Base, "job/1", 2);
+        writer.write(&batch, &[]).unwrap();
+        let encoded = writer.finish();
+        let mut sum = RowSum::default();
+        sum.add_batch(&key, &batch, &[]);
+        assert_eq!(prove(&key, "job/1", &encoded, sum), Ok(()));
+        assert!(prove(&key, "job/1", &encoded, RowSum::default()).is_err());
+        let short = EncodedSegment { rows: 2, ..encoded.clone() };
+        assert!(prove(&key, "job/1", &short, sum).is_err());
+        // The four bytes in front are the same in every Parquet file.
+        for at in 4..encoded.bytes.len() {
+            let mut bytes = encoded.bytes.to_vec();
+            bytes[at] ^= 2;
+            let altered = EncodedSegment { bytes: bytes.into(), ..encoded.clone() };
+            assert!(prove(&key, "job/1", &altered, sum).is_err(), "byte {at}");
+        }
     }
 }

@@ -13,9 +13,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stocktake_core::{ContentHash, JobId, KeyRange, RootRef, Row, RowBatch, SnapshotRecord, Tally, Timestamp};
-use stocktake_format::segment::{
-    EncodedSegment, Part, SegmentKind, SegmentLayout, SegmentReader, SegmentWriter, Wanted,
-};
+use stocktake_format::segment::{EncodedSegment, Part, SegmentKind, SegmentReader, SegmentWriter, Wanted};
 use stocktake_format::{
     Expiry, Fence, OpenFlag, Root, Run, SegmentRef, Slot, StateSum, VaultId, VaultKey, decode_document, encode_document,
 };
@@ -105,8 +103,7 @@ fn rows() -> Vec<Row> {
 }
 
 fn encode(key: &VaultKey, kind: SegmentKind, rows: &[Row], deleted: &[bool]) -> EncodedSegment {
-    let layout = SegmentLayout { row_group_rows: 16, page_rows: 8 };
-    let mut writer = SegmentWriter::new(key, kind, "job/1", layout);
+    let mut writer = SegmentWriter::new(key, kind, "job/1", 16);
     let mut batch = RowBatch::default();
     rows.iter().for_each(|row| batch.push(&row.as_ref()).unwrap());
     writer.write(&batch, deleted).unwrap();

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use stocktake_core::{BytesColumn, EntryBatch, KeyRange, Row, RowBatch};
 use stocktake_format::segment::{
-    EncodedSegment, Part, SegmentBatch, SegmentKind, SegmentLayout, SegmentReader, SegmentWriter, Wanted,
+    EncodedSegment, Part, SegmentBatch, SegmentKind, SegmentReader, SegmentWriter, Wanted,
 };
 use stocktake_format::{VaultId, VaultKey};
 use stocktake_testkit::conformance::catalog::{self, State};
 use zeroize::Zeroizing;
 
-const TINY: SegmentLayout = SegmentLayout { row_group_rows: 7, page_rows: 3 };
+/// Rows of a row group.
+const TINY: usize = 7;
 
 fn keys() -> [VaultKey; 2] {
     let id = VaultId([1; 16]);

@@ -13,6 +13,9 @@ pub(super) const PROPERTY: &str = "stocktake.segment";
 
 const VERSION: u32 = 1;
 
+/// The bytes in front of the first row group.
+const MAGIC_BYTES: u64 = 4;
+
 /// How much of a row group is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -51,9 +54,10 @@ impl SegmentHeader {
         if header.version > VERSION {
             return Err(FormatError::Unsupported(format!("segment version {}", header.version)));
         }
-        let apart = header.parts.is_sorted_by(|a, b| a.2 <= b.0);
-        let inside = |parts: &GroupParts| parts.0 < parts.1 && parts.1 < parts.2 && parts.2 <= body_end;
-        if header.parts.len() != row_groups || !apart || !header.parts.iter().all(inside) {
+        let ends = std::iter::once(MAGIC_BYTES).chain(header.parts.iter().map(|parts| parts.2));
+        let begins = header.parts.iter().map(|parts| parts.0).chain([body_end]);
+        let whole = header.parts.iter().all(|parts| parts.0 < parts.1 && parts.1 < parts.2);
+        if header.parts.len() != row_groups || !whole || !ends.eq(begins) {
             return Err(FormatError::damaged("the parts of row groups do not lie where they should"));
         }
         Ok(header)

@@ -55,7 +55,7 @@ impl SegmentReader {
         let decryption = key.segment_key(key_name).map(|secret| {
             FileDecryptionProperties::builder(secret.to_vec()).build().expect("one key for all is complete")
         });
-        let options = FileOptions { decryption, page_index: true };
+        let options = FileOptions { decryption, page_index: false };
         let ParsedTail::Ready(meta) = FileMeta::parse_tail(tail, file_bytes, &options).map_err(damaged)? else {
             return Err(FormatError::damaged("the tail is not whole"));
         };
@@ -135,30 +135,25 @@ impl SegmentReader {
         Ok(Arc::new(file))
     }
 
-    /// Exactly the wanted rows of a row group: pages by their bounds, rows in them by their keys.
+    /// Exactly the wanted rows of a row group, by their keys.
     fn select(&self, group: usize, file: &Arc<SparseBytes>, wanted: Wanted<'_>) -> Result<Selection> {
         let Inner { meta, key_column, .. } = &*self.inner;
+        let all = Selection::row_groups(meta, group..group + 1);
         let (low, high) = self.bounds(group)?;
         if wanted.includes(low, high) {
-            return Ok(Selection::row_groups(meta, group..group + 1));
+            return Ok(all);
         }
-        let mut pages = Selection::default();
-        let candidates = meta.select(*key_column, |low, high| wanted.overlaps(low, high)).map_err(damaged)?;
-        candidates.iter().filter(|(found, _)| *found == group).for_each(|(group, rows)| pages.push(group, rows));
-        let mut rows = pages.iter().flat_map(|(_, rows)| rows).collect::<Vec<_>>().into_iter();
-        let mut exact = Selection::default();
-        let mut reader =
-            FlatReader::new(Arc::clone(file), meta, &[*key_column], pages.clone(), BATCH_ROWS).map_err(damaged)?;
+        let mut reader = FlatReader::new(Arc::clone(file), meta, &[*key_column], all, BATCH_ROWS).map_err(damaged)?;
+        let (mut exact, mut row) = (Selection::default(), 0);
+        let mut look = |key: Option<&[u8]>| {
+            if key.is_some_and(|key| wanted.contains(key)) {
+                exact.push(group, row..row + 1);
+            }
+            row += 1;
+            Ok::<_, stocktake_parquet::Error>(())
+        };
         while reader.advance().is_some() {
-            reader
-                .visit(0, |key| {
-                    let row = rows.next().expect("a row for each key");
-                    if key.is_some_and(|key| wanted.contains(key)) {
-                        exact.push(group, row..row + 1);
-                    }
-                    Ok::<_, stocktake_parquet::Error>(())
-                })
-                .map_err(damaged)?;
+            reader.visit(0, &mut look).map_err(damaged)?;
         }
         Ok(exact)
     }

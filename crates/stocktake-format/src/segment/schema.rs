@@ -6,9 +6,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
-use parquet::schema::types::ColumnPath;
 
-use super::{SegmentKind, SegmentLayout};
+use super::SegmentKind;
 
 pub(super) const KEY: &str = "key";
 pub(super) const SIZE: &str = "size";
@@ -38,6 +37,9 @@ const DELTA: [&str; 5] = [SIZE, LAST_MODIFIED, BLOCK_OFFSET, BLOCK_LENGTH, OFFSE
 const RANDOM: [&str; 2] = [ETAG, HASH];
 
 const ZSTD_LEVEL: i32 = 3;
+
+/// A chunk has one page, unless its values take more than this many bytes.
+const PAGE_BYTES: usize = 16 << 20;
 
 /// How many columns of a segment of `kind` are entry columns; they come first.
 pub(super) fn entry_columns(kind: SegmentKind) -> usize {
@@ -90,25 +92,24 @@ fn build(kind: SegmentKind) -> SchemaRef {
 }
 
 /// How the columns are written, but for encryption.
-pub(super) fn properties(layout: SegmentLayout) -> WriterPropertiesBuilder {
+pub(super) fn properties(row_group_rows: usize) -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("the level exists");
-    let key = || ColumnPath::from(KEY);
     let mut builder = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by("stocktake segment version 1".to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_dictionary_enabled(false)
         .set_encoding(Encoding::PLAIN)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_statistics_truncate_length(None)
-        .set_column_index_truncate_length(None)
-        .set_max_row_group_row_count(Some(layout.row_group_rows))
-        .set_data_page_row_count_limit(layout.page_rows)
-        .set_write_batch_size(layout.page_rows.min(1024))
+        .set_offset_index_disabled(true)
+        .set_max_row_group_row_count(Some(row_group_rows))
+        .set_data_page_row_count_limit(row_group_rows)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(PAGE_BYTES)
         .set_sorting_columns(Some(vec![SortingColumn { column_idx: 0, descending: false, nulls_first: false }]))
-        .set_column_encoding(key(), Encoding::DELTA_BYTE_ARRAY)
-        .set_column_statistics_enabled(key(), EnabledStatistics::Page);
-    for name in [SIZE, LAST_MODIFIED] {
+        .set_column_encoding(KEY.into(), Encoding::DELTA_BYTE_ARRAY);
+    for name in [KEY, SIZE, LAST_MODIFIED] {
         builder = builder.set_column_statistics_enabled(name.into(), EnabledStatistics::Chunk);
     }
     for name in DICTIONARY {

@@ -16,28 +16,6 @@ use super::refs::{RefsCollector, SegmentRefs};
 use super::{SegmentKind, schema};
 use crate::{ContentHasher, VaultKey};
 
-/// How the rows of a segment are divided. Any division reads back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentLayout {
-    /// Rows of a row group: what a look-up reads, and a scan holds.
-    pub row_group_rows: usize,
-    /// Rows of a page: what a look-up decodes.
-    pub page_rows: usize,
-}
-
-impl SegmentLayout {
-    /// The layout of segments of `kind`, unless a caller knows better.
-    ///
-    /// Deltas have smaller row groups, since a look-up may have to read one of
-    /// every run.
-    pub fn of(kind: SegmentKind) -> Self {
-        match kind {
-            SegmentKind::Base => Self { row_group_rows: 32_768, page_rows: 4096 },
-            SegmentKind::Delta => Self { row_group_rows: 8192, page_rows: 4096 },
-        }
-    }
-}
-
 /// Writes one segment into memory: about 55 bytes a row, and up to a row group of values beside it.
 ///
 /// The caller bounds the rows.
@@ -79,8 +57,9 @@ pub struct EncodedSegment {
 
 impl SegmentWriter {
     /// Begins a segment. `key_name` is what its key is derived from: see [`key_name`](super::key_name).
-    pub fn new(key: &VaultKey, kind: SegmentKind, key_name: &str, layout: SegmentLayout) -> Self {
-        let mut properties = schema::properties(layout);
+    /// It is cut into row groups of `row_group_rows` rows, at least 1; see [`SegmentKind::row_group_rows`].
+    pub fn new(key: &VaultKey, kind: SegmentKind, key_name: &str, row_group_rows: usize) -> Self {
+        let mut properties = schema::properties(row_group_rows.max(1));
         if let Some(secret) = key.segment_key(key_name) {
             let encryption = FileEncryptionProperties::builder(secret.to_vec()).build();
             properties = properties.with_file_encryption_properties(encryption.expect("one key for all is complete"));
