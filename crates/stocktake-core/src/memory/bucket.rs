@@ -239,7 +239,7 @@ impl InventoryReader for MemoryBucket {
             let (location, problem) = (inventory.location.clone(), format!("it is not a listing of {self}"));
             return Err(Error::InventoryNotFound { location, problem });
         }
-        Ok(Arc::new(Listing { info: self.listing(), entries: self.entries().into() }))
+        Ok(Arc::new(Listing { info: inventory.clone(), entries: self.entries().into() }))
     }
 
     async fn discard(&self, inventory: &InventoryInfo) -> Result<()> {
