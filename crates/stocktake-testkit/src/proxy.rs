@@ -145,19 +145,20 @@ impl Proxy {
     /// # Panics
     /// When no port or thread is to be had.
     pub fn start(upstream: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime can be started");
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a port is free");
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        listener.set_nonblocking(true).expect("a socket can be made not to block");
         let address = listener.local_addr().expect("a bound socket has an address");
         let client = Client::builder(TokioExecutor::new()).build_http();
         let upstream = upstream.trim_end_matches('/').to_owned();
         let state = Arc::new(State { upstream, client, shared: Mutex::default() });
         let (stop, stopped) = oneshot::channel();
-        let serving = serve(listener, Arc::clone(&state));
+        let serving = Arc::clone(&state);
+        // On a runtime of its own, the proxy outlives that of a test.
         let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be started").block_on(async {
                 tokio::select! {
-                    () = serving => {}
+                    () = serve(listener, serving) => {}
                     _ = stopped => {}
                 }
             });
@@ -238,7 +239,8 @@ impl State {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
+async fn serve(listener: std::net::TcpListener, state: Arc<State>) {
+    let listener = TcpListener::from_std(listener).expect("the socket does not block");
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
         tokio::spawn(async move {

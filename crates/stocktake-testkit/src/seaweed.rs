@@ -32,8 +32,12 @@ trap '' INT HUP
 pid=$!
 read -r _
 kill -TERM "$pid" 2>/dev/null
-for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.2
+done
 kill -KILL "$pid" 2>/dev/null
+for port in $PORTS; do rm -f /tmp/seaweedfs-*-"$port".sock; done
 rm -rf "$0"
 "#;
 
@@ -80,8 +84,9 @@ impl Seaweed {
             .arg(&data)
             .arg(program)
             .args(arguments(&data, first_port))
-            // Its sockets go here, too.
-            .env("TMPDIR", &data)
+            .env("PORTS", PORTS.map(|offset| (first_port + offset).to_string()).join(" "))
+            // One volume for each bucket, not seven: there are as many buckets as tests.
+            .env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -169,6 +174,8 @@ fn arguments(data: &Path, first_port: u16) -> Vec<String> {
         "-webdav=false".into(),
         "-s3.port.iceberg=0".into(),
         "-s3.port.lance=0".into(),
+        // Each bucket takes some; by default there are few.
+        "-volume.max=10000".into(),
         format!("-s3.config={data}/s3.json"),
         format!("-s3.port={}", port(0)),
         format!("-master.port={}", port(1)),

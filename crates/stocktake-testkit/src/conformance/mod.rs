@@ -103,6 +103,16 @@ mod tests {
         crate::catalog_conformance!(stocktake_core::memory::MemoryCatalog::new());
     }
 
+    fn memory_listing() -> crate::conformance::InventoryUnderTest {
+        let bucket = stocktake_core::memory::MemoryBucket::new("bucket");
+        let expected = ["a", "b/c", "b/d"].map(|key| bucket.put(key, key));
+        crate::conformance::InventoryUnderTest::new(bucket, expected.into())
+    }
+
+    mod memory_inventory {
+        crate::inventory_conformance!(super::memory_listing());
+    }
+
     mod memory_source {
         crate::source_conformance!(stocktake_core::memory::MemoryBucket::new("bucket"));
     }

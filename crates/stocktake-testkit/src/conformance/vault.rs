@@ -85,24 +85,26 @@ pub async fn one_of_64_creators_wins(under_test: &VaultUnderTest) {
     if !under_test.vault.capabilities().create_if_absent {
         return;
     }
-    for round in 0..4 {
-        let name = format!("slots/{round}");
-        let creators = (0..64_u64).map(|creator| {
-            let (vault, name) = (Arc::clone(&under_test.vault), name.clone());
-            tokio::spawn(async move { (creator, vault.create(&name, noise(creator, 5000)).await) })
-        });
-        let outcomes = futures::future::join_all(creators.collect::<Vec<_>>()).await;
-        let mut winners = Vec::new();
-        for (creator, outcome) in outcomes.into_iter().map(Result::unwrap) {
-            match outcome {
-                Ok(()) => winners.push(creator),
-                Err(Error::BlobExists { .. } | Error::Unavailable { .. }) => {}
-                Err(other) => panic!("creator {creator} got {other:?}"),
-            }
+    let rounds = (0..4).map(|round| race(&under_test.vault, format!("slots/{round}")));
+    futures::future::join_all(rounds).await;
+}
+
+/// 64 creators of one name, at once.
+async fn race(vault: &Arc<dyn Vault>, name: String) {
+    let creators = (0..64_u64).map(|creator| {
+        let (vault, name) = (Arc::clone(vault), name.clone());
+        tokio::spawn(async move { (creator, vault.create(&name, noise(creator, 5000)).await) })
+    });
+    let mut winners = Vec::new();
+    for outcome in futures::future::join_all(creators.collect::<Vec<_>>()).await {
+        match outcome.unwrap() {
+            (creator, Ok(())) => winners.push(creator),
+            (_, Err(Error::BlobExists { .. } | Error::Unavailable { .. })) => {}
+            (creator, Err(other)) => panic!("creator {creator} got {other:?}"),
         }
-        assert_eq!(winners.len(), 1, "creators that were told they won: {winners:?}");
-        assert_eq!(under_test.vault.read(&name, None).await.unwrap(), noise(winners[0], 5000));
     }
+    assert_eq!(winners.len(), 1, "creators that were told they won: {winners:?}");
+    assert_eq!(vault.read(&name, None).await.unwrap(), noise(winners[0], 5000));
 }
 
 /// A name that nobody created is not found, whatever is asked of it.
