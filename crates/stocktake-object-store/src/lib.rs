@@ -26,7 +26,8 @@
 //!   `.` or `..` segment, a slash at either end, or a control character. Such a key
 //!   ends in [`KeyUnsupported`](stocktake_core::Error::KeyUnsupported). It is never
 //!   encoded, cut or collapsed into another one.
-//! - **Storage classes, tags, ACLs and retention** are not in the answers it gives.
+//!   A listing with the feature `s3` does show such keys as they are.
+//! - **Tags, ACLs, retention and the class of an object** are not in the answers it gives.
 //! - **Retry for long.** A request is repeated a few times; the engine, which knows
 //!   what a job can wait for, does the rest.
 
@@ -37,6 +38,8 @@ mod listing;
 #[cfg(feature = "s3")]
 mod open;
 mod order;
+#[cfg(feature = "s3")]
+mod s3_list;
 mod settings;
 mod source;
 mod target;

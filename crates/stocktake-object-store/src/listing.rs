@@ -1,12 +1,15 @@
 //! A bucket as its own inventory, by LIST.
+//!
+//! How objects are listed is behind a small trait of this crate: any store by
+//! `object_store`, and S3 by requests that keep keys as they are.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future;
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::{ObjectMeta, ObjectStore};
 use stocktake_core::{
     BATCH_ROWS, Clock, ETag, Entry, EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader,
     InventoryVersions, Location, ObjectKey, Result, Timestamp,
@@ -17,15 +20,16 @@ use crate::key::{Prefix, exact_path};
 
 /// An [`InventoryReader`] that lists a store: one inventory of one part, made while it is read.
 ///
-/// Entries come in the store's order, without storage classes. A bucket that does
-/// not exist is found out while reading.
+/// Entries come in the store's order. That a bucket does not exist is found out
+/// while reading. Memory is a page of the listing and a few batches.
 ///
-/// A listing of `object_store` drops a slash at the end of a key, and fails on
-/// keys it can't name. For buckets that have such keys, with the feature `s3`,
-/// use [`OpenStore::listing`](crate::OpenStore::listing).
+/// Made by [`new`](Self::new), it lists through `object_store`, which knows no
+/// storage classes, drops a slash at the end of a key, and fails on keys it can't
+/// name. Made by [`OpenStore::listing`](crate::OpenStore::listing), it keeps every
+/// key byte for byte and tells the class.
 #[derive(Clone)]
 pub struct ObjectStoreListing {
-    store: Arc<dyn ObjectStore>,
+    objects: Arc<dyn ListObjects>,
     location: Location,
     bucket: String,
     prefix: Prefix,
@@ -33,11 +37,25 @@ pub struct ObjectStoreListing {
     clock: Arc<dyn Clock>,
 }
 
+/// Lists the objects of a store.
+pub(crate) trait ListObjects: fmt::Debug + Send + Sync {
+    /// Yields every object whose key begins with `prefix`, and maybe others.
+    fn list(&self, prefix: &str) -> BoxStream<'static, Result<Entry>>;
+
+    /// The fields that its entries have.
+    fn fields(&self) -> &'static [&'static str];
+}
+
 impl ObjectStoreListing {
     /// The whole of `store`. The clock tells when a listing began.
     pub fn new(store: Arc<dyn ObjectStore>, location: Location, clock: Arc<dyn Clock>) -> Self {
+        let objects = AnyStore { store, location: location.clone() };
+        Self::over(Arc::new(objects), location, clock)
+    }
+
+    pub(crate) fn over(objects: Arc<dyn ListObjects>, location: Location, clock: Arc<dyn Clock>) -> Self {
         let (bucket, prefix, scope) = (String::new(), Prefix::default(), String::new());
-        Self { store, location, bucket, prefix, scope, clock }
+        Self { objects, location, bucket, prefix, scope, clock }
     }
 
     /// The same store, known to be this bucket.
@@ -69,20 +87,11 @@ impl ObjectStoreListing {
             format: InventoryFormat::Listing,
             files: 0,
             bytes: 0,
-            fields: ["Key", "Size", "LastModifiedDate", "ETag"].map(str::to_owned).to_vec(),
+            fields: self.objects.fields().iter().map(|field| (*field).to_owned()).collect(),
             versions: InventoryVersions::Current,
             not_ready: None,
             repeatable: false,
         }
-    }
-
-    /// The objects of the folder that the scope lies in.
-    fn objects(&self) -> Result<BoxStream<'static, Result<ObjectMeta, StoreError>>> {
-        let whole = format!("{}{}", self.prefix.as_str(), self.scope);
-        let folder = whole.rsplit_once('/').map(|(folder, _)| folder);
-        let no_folder = |problem| Error::invalid(format!("{whole:?} can't be listed: {problem}"));
-        let folder = folder.map(exact_path).transpose().map_err(no_folder)?;
-        Ok(self.store.list(folder.as_ref()))
     }
 }
 
@@ -123,22 +132,46 @@ impl Inventory for Objects {
 
     fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
         assert_eq!(part, 0, "a listing has one part");
-        let ObjectStoreListing { location, prefix, scope, .. } = self.listing.clone();
-        let objects = match self.listing.objects() {
-            Ok(objects) => objects,
-            Err(error) => return futures::stream::once(future::err(error)).boxed(),
-        };
-        let entries = objects.map_err(move |error| failure(&location, "list", error)).try_filter_map(move |meta| {
-            let key = prefix.strip(&meta.location).filter(|key| key.starts_with(&scope));
-            future::ok(key.map(|key| entry(key, &meta)))
+        let ObjectStoreListing { objects, prefix, scope, .. } = &self.listing;
+        let (below, wanted) = (prefix.as_str().len(), format!("{}{scope}", prefix.as_str()));
+        let entries = objects.list(&wanted).try_filter_map(move |entry| {
+            let key = entry.key.as_bytes();
+            let key = key.starts_with(wanted.as_bytes()).then(|| ObjectKey::from(&key[below..]));
+            future::ok(key.map(|key| Entry { key, ..entry }))
         });
         entries.try_chunks(BATCH_ROWS).map(|batch| EntryBatch::try_from(&batch.map_err(|failed| failed.1)?[..])).boxed()
     }
 }
 
-fn entry(key: &str, meta: &ObjectMeta) -> Entry {
+/// Any store, listed by `object_store`.
+#[derive(Debug)]
+struct AnyStore {
+    store: Arc<dyn ObjectStore>,
+    location: Location,
+}
+
+impl ListObjects for AnyStore {
+    fn list(&self, prefix: &str) -> BoxStream<'static, Result<Entry>> {
+        let folder = match prefix.rsplit_once('/').map(|(folder, _)| exact_path(folder)).transpose() {
+            Ok(folder) => folder,
+            Err(problem) => {
+                let error = Error::invalid(format!("{prefix:?} can't be listed: {problem}"));
+                return stream::iter([Err(error)]).boxed();
+            }
+        };
+        let location = self.location.clone();
+        let objects = self.store.list(folder.as_ref()).map_err(move |error| failure(&location, "list", error));
+        objects.map_ok(|meta| entry(&meta)).boxed()
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["Key", "Size", "LastModifiedDate", "ETag"]
+    }
+}
+
+fn entry(meta: &ObjectMeta) -> Entry {
     let last_modified = Timestamp::from_millis(meta.last_modified.timestamp_millis());
-    let mut entry = Entry::new(ObjectKey::from(key), meta.size, last_modified);
+    let mut entry = Entry::new(ObjectKey::from(meta.location.as_ref()), meta.size, last_modified);
     entry.etag = meta.e_tag.as_deref().map(ETag::new);
     entry.version.clone_from(&meta.version);
     entry

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut, S3CopyIfNotExists};
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use stocktake_core::{Clock, Error, Location, Result};
 use url::Url;
 
+use crate::s3_list::S3List;
 use crate::{
     Addressing, ObjectStoreListing, ObjectStoreSource, ObjectStoreTarget, ObjectStoreVault, Scheme, StoreSettings,
     StoreUrl,
@@ -28,6 +30,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct OpenStore {
     store: Arc<AmazonS3>,
+    http: HttpClient,
     url: StoreUrl,
 }
 
@@ -40,13 +43,14 @@ impl OpenStore {
     pub fn open(url: &StoreUrl, settings: &StoreSettings) -> Result<Self> {
         let invalid = |error: object_store::Error| Error::invalid(format!("{url} can't be opened: {error}"));
         let store = builder(url, settings)?.build().map_err(invalid)?;
-        Ok(Self { store: Arc::new(store), url: url.clone() })
+        let http = ReqwestConnector::default().connect(&client_options(settings.allow_http)).map_err(invalid)?;
+        Ok(Self { store: Arc::new(store), http, url: url.clone() })
     }
 
     /// The same bucket, whole: for keys that are counted from its root, as those of an inventory are.
     #[must_use]
     pub fn without_prefix(&self) -> Self {
-        Self { store: Arc::clone(&self.store), url: self.url.without_prefix() }
+        Self { url: self.url.without_prefix(), ..self.clone() }
     }
 
     /// Where it is.
@@ -64,10 +68,13 @@ impl OpenStore {
         ObjectStoreSource::new(self.store(), self.url.without_prefix().location())
     }
 
-    /// A listing of the keys below the folder, whole as the bucket has them.
+    /// A listing of the keys below the folder, each whole and byte for byte as the bucket has it.
     pub fn listing(&self, clock: Arc<dyn Clock>) -> ObjectStoreListing {
         let scope = if self.url.prefix().is_empty() { String::new() } else { format!("{}/", self.url.prefix()) };
-        ObjectStoreListing::new(self.store(), self.location(), clock).with_bucket(self.url.bucket()).with_scope(&scope)
+        let objects = S3List::new(Arc::clone(&self.store), self.http.clone(), self.url.without_prefix().location());
+        ObjectStoreListing::over(Arc::new(objects), self.location(), clock)
+            .with_bucket(self.url.bucket())
+            .with_scope(&scope)
     }
 
     /// The folder as a vault.

@@ -1,10 +1,11 @@
 //! Listings in byte order, from stores that list in nearly that order.
 //!
 //! Amazon S3 lists names in byte order. SeaweedFS goes through folders, so that
-//! all of `a/` comes before `a-b`, although `-` is less than `/`. Two things make
-//! up for that. A listing begins where it begins in *both* orders. And names pass
-//! through a window that sorts them; where a store is out of order by more than
-//! the window holds, the listing ends in an error, never in a wrong order.
+//! all of `a/` comes before `a-b`, although `-` is less than `/`; and a listing
+//! there that is to begin after `a` leaves out all of `a/`. Two things make up for
+//! that. A listing begins where it is safe to begin in *both* orders. And names
+//! pass through a window that sorts them; where a store is out of order by more
+//! than the window holds, the listing ends in an error, never in a wrong order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,6 +13,8 @@ use std::collections::BinaryHeap;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use stocktake_core::{BlobInfo, Error, Location, Result};
+
+use crate::key::exact_path;
 
 /// How many names the window holds.
 const WINDOW_NAMES: usize = 8192;
@@ -21,12 +24,12 @@ const WINDOW_NAMES: usize = 8192;
 /// `folder`, empty or ending in `/`, is the part of `text` that every name begins
 /// with. `None` when the listing must begin at the folder's first name.
 pub(crate) fn safe_offset(folder: &str, text: &str) -> Option<Path> {
-    let mut text = &text[..in_both_orders(folder.len(), text)];
+    let mut text = text[..in_both_orders(folder.len(), text)].trim_end_matches('/');
     while text.len() > folder.len() {
-        match Path::parse(text) {
-            // A slash that was dropped at the end only makes the listing begin earlier.
-            Ok(path) if text.starts_with(path.as_ref()) => return Some(path),
-            _ => text = text[..text.len() - 1].rsplit_once('/').map_or("", |(before, _)| before),
+        let before = just_before(text);
+        match exact_path(&before) {
+            Ok(path) => return Some(path),
+            Err(_) => text = text.rsplit_once('/').map_or("", |(before, _)| before),
         }
     }
     None
@@ -40,6 +43,18 @@ fn in_both_orders(folder: usize, text: &str) -> usize {
     let bytes = text.as_bytes();
     let differs = |at: &usize| bytes[*at] < b'/' && *at > folder && bytes[*at - 1] != b'/';
     (0..bytes.len()).find(differs).unwrap_or(bytes.len())
+}
+
+/// A text that is a little less than `text`, and no folder of what is not.
+fn just_before(text: &str) -> String {
+    let mut before = text.to_owned();
+    let less = before.pop().and_then(|last| {
+        // One less than `0` is the slash.
+        let step = if last == '0' { 2 } else { 1 };
+        char::from_u32(u32::from(last).checked_sub(step)?)
+    });
+    before.extend(less.into_iter().chain(['~']));
+    before
 }
 
 /// The names of a listing in ascending byte order, each once.
@@ -167,6 +182,7 @@ mod tests {
             for name in names.iter().filter(|name| **name > text) {
                 assert!(*name > offset.as_ref(), "{name} after {text} by bytes");
                 assert!(by_folders(name) > by_folders(offset.as_ref()), "{name} after {text} by folders");
+                assert!(!name.starts_with(&format!("{offset}/")), "{name} after {text} in a folder");
             }
         }
     }
@@ -174,10 +190,13 @@ mod tests {
     #[test]
     fn an_offset_is_as_late_as_it_can_be() {
         let offset = |folder, text| safe_offset(folder, text).map(|path| path.to_string());
-        assert_eq!(offset("slots/", "slots/0190ab").as_deref(), Some("slots/0190ab"));
-        assert_eq!(offset("slots/", "slots/0190ab-77").as_deref(), Some("slots/0190ab"));
-        assert_eq!(offset("a-b/", "a-b/c").as_deref(), Some("a-b/c"));
+        assert_eq!(offset("slots/", "slots/0190ab").as_deref(), Some("slots/0190aa~"));
+        assert_eq!(offset("slots/", "slots/0190ab-77").as_deref(), Some("slots/0190aa~"));
+        assert_eq!(offset("slots/", "slots/10").as_deref(), Some("slots/1.~"));
+        assert_eq!(offset("a-b/", "a-b/c").as_deref(), Some("a-b/b~"));
+        assert_eq!(offset("", "a/b/").as_deref(), Some("a/a~"));
         assert_eq!(offset("a/", "a/"), None);
         assert_eq!(offset("", "/a"), None);
+        assert_eq!(offset("a/", "a/ "), None);
     }
 }

@@ -9,7 +9,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use stocktake_core::{InventoryReader, Location, SystemClock, Vault, Wanted};
 use stocktake_object_store::{ObjectStoreListing, ObjectStoreSource, ObjectStoreTarget, ObjectStoreVault};
-use stocktake_testkit::conformance::{BucketUnderTest, VaultUnderTest};
+use stocktake_testkit::conformance::{BucketUnderTest, InventoryUnderTest, VaultUnderTest};
 
 fn vault(store: Arc<dyn ObjectStore>) -> ObjectStoreVault {
     ObjectStoreVault::new(store, Location::new("test:vault")).with_prefix("in/here")
@@ -33,6 +33,18 @@ fn local_vault() -> VaultUnderTest {
     VaultUnderTest::new(vault(Arc::new(store))).holding(folder)
 }
 
+async fn listing() -> InventoryUnderTest {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (source, target) = bucket(Arc::clone(&store));
+    let bucket = BucketUnderTest::new(source, target);
+    let mut expected = Vec::new();
+    for key in ["a-b", "a/b", "a/c/d", "a0", "ü"] {
+        expected.push(bucket.put(key, key).await.unwrap());
+    }
+    let listing = ObjectStoreListing::new(store, Location::new("test:bucket"), Arc::new(SystemClock));
+    InventoryUnderTest::new(listing.with_prefix("a"), expected)
+}
+
 mod memory_vault {
     stocktake_testkit::vault_conformance!(super::vault(std::sync::Arc::new(super::InMemory::new())));
 }
@@ -53,6 +65,10 @@ mod memory_target {
 
 mod local_vault {
     stocktake_testkit::vault_conformance!(super::local_vault());
+}
+
+mod memory_listing {
+    stocktake_testkit::inventory_conformance!(super::listing().await);
 }
 
 #[tokio::test]
