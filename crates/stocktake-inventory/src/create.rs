@@ -105,7 +105,8 @@ pub struct CreatedInventory {
 /// Memory is that of one data file; see [`CreateOptions::rows_per_file`].
 ///
 /// # Errors
-/// [`Error::BlobExists`] when the next hour is full of inventories; [`Error::InvalidInput`] for names that the vault refuses, or a format that is
+/// [`Error::BlobExists`] when the hour after is full of complete inventories;
+/// [`Error::InvalidInput`] for names that the vault refuses, or a format that is
 /// not written; and what `inventory` and `vault` say.
 pub async fn create_inventory(
     inventory: &dyn Inventory,
