@@ -1,0 +1,260 @@
+//! `backup`: backs up a bucket or folder, by its inventory or by listing it.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use serde::Serialize;
+use stocktake::{
+    Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, ChangeCounts, Forecast, JobCounters, JobStatus,
+    OnArchived, OnChanged, RequestCounts, SnapshotId, SnapshotMode, Tally, Timestamp,
+};
+use stocktake_examples::{bytes, count, peak_memory_bytes, seconds};
+
+use crate::args::VaultArgs;
+use crate::exit::{Outcome, Result};
+use crate::parse;
+use crate::progress::Progress;
+use crate::session::Session;
+use crate::table::{Table, objects};
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("view").args(["inventory", "traverse"]))]
+pub(crate) struct BackupArgs {
+    /// What to back up.
+    #[arg(long, value_name = "LOC")]
+    source: String,
+    #[command(flatten)]
+    vault: VaultArgs,
+    /// Take the newest inventory at this location: a manifest.json, a dated folder, or any folder above.
+    #[arg(long, value_name = "LOC")]
+    inventory: Option<String>,
+    /// The prefix that the inventory was filtered by, which its manifest does not tell. Default: the whole bucket.
+    #[arg(long, value_name = "P", requires = "inventory", default_value = "", hide_default_value = true)]
+    inventory_prefix: String,
+    /// List the source instead. This is also done where no inventory is given.
+    #[arg(long)]
+    traverse: bool,
+    /// The line of snapshots that this one continues.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    plan: String,
+    /// The snapshot's name. Default: one is made up.
+    #[arg(long, value_name = "N")]
+    name: Option<String>,
+    /// Build on no earlier snapshot: read every object again.
+    #[arg(long)]
+    full: bool,
+    /// Say what would be done, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// How long ago the inventory's scan may have begun.
+    #[arg(long, value_name = "D", value_parser = parse::duration, default_value = "7d")]
+    max_inventory_age: Duration,
+    /// Only keys that match; without a `/` in it, at any depth. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// No keys that match. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Stop if a larger share of the parent's objects was deleted.
+    #[arg(long, value_name = "FRACTION", value_parser = parse::fraction, default_value = "0.5")]
+    max_deleted: f64,
+    /// Stop if a larger share of the parent's objects was changed.
+    #[arg(long, value_name = "FRACTION", value_parser = parse::fraction, default_value = "0.5")]
+    max_changed: f64,
+    /// Go past these guards: the change is meant.
+    #[arg(long)]
+    allow_mass_change: bool,
+    /// What to do with an object that changed since the inventory: store the newer one, skip it, or count it as failed.
+    #[arg(long, value_name = "newer|skip|fail", default_value = "newer")]
+    on_changed: Changed,
+    /// What to do with an archived object: list it without its bytes, or count it as failed.
+    #[arg(long, value_name = "skip|fail", default_value = "skip")]
+    archived: Archived,
+    /// Objects read at once.
+    #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+    /// Memory for the comparison; what does not fit goes to temporary files.
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory, default_value = "512MiB")]
+    memory: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Changed {
+    Newer,
+    Skip,
+    Fail,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Archived {
+    Skip,
+    Fail,
+}
+
+/// What was done, or what is known of it before it is.
+#[derive(Serialize)]
+struct Summary<'a> {
+    status: &'static str,
+    snapshot: Option<SnapshotId>,
+    name: Option<&'a str>,
+    parent: Option<SnapshotId>,
+    mode: SnapshotMode,
+    as_of_start: Timestamp,
+    as_of_end: Option<Timestamp>,
+    inventory: &'a str,
+    #[serde(flatten)]
+    changes: &'a ChangeCounts,
+    #[serde(flatten)]
+    copied: Option<Copied>,
+    requests: RequestCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast: Option<Forecast>,
+    seconds: f64,
+    peak_memory_bytes: Option<u64>,
+}
+
+/// What only a run can tell.
+#[derive(Serialize)]
+struct Copied {
+    copied: Tally,
+    vanished: Tally,
+    newer: Tally,
+    archived: Tally,
+    failed: Tally,
+    deduplicated: Tally,
+    written: Tally,
+    retries: u64,
+}
+
+pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Outcome> {
+    let source = session.open_source(&args.source)?;
+    let inventories = match &args.inventory {
+        Some(location) => session.open_inventories(location)?,
+        None => session.open_listing(&args.source)?,
+    };
+    let opened = session.open_vault(&args.vault).await?;
+    let mut options = BackupOptions::new(source.location);
+    options.compare.path = source.path;
+    options.inventory.bucket = args.inventory.is_some().then_some(source.bucket);
+    args.apply(&mut options);
+    let progress = Progress::new(session, "copy");
+    let (clock, entropy) = (session.clock.clone(), session.entropy.clone());
+    let backup = Backup::new(source.source, inventories, opened.vault, opened.catalog, clock, entropy)
+        .meter(session.meter.clone())
+        .observer(progress.clone())
+        .cancel(session.cancel.clone());
+    let plan = backup.plan(options).await?;
+    if args.dry_run {
+        progress.finish();
+        return forecast(&plan, session);
+    }
+    let report = plan.run().await;
+    progress.finish();
+    done(&report?, session)
+}
+
+impl BackupArgs {
+    /// Carries the arguments over into the library's options.
+    fn apply(&self, options: &mut BackupOptions) {
+        options.plan.clone_from(&self.plan);
+        options.name.clone_from(&self.name);
+        options.mode = if self.full { BackupMode::Full } else { BackupMode::Incremental };
+        options.inventory.max_age = self.max_inventory_age;
+        options.compare.inventory_prefix = self.inventory_prefix.clone().into();
+        options.compare.memory_bytes = self.memory;
+        options.filters.include.clone_from(&self.include);
+        options.filters.exclude.clone_from(&self.exclude);
+        options.guards.max_deleted = self.max_deleted;
+        options.guards.max_changed = self.max_changed;
+        options.guards.allow_mass_change = self.allow_mass_change;
+        options.copy.concurrency = self.concurrency.into();
+        options.copy.on_changed = match self.on_changed {
+            Changed::Newer => OnChanged::Newer,
+            Changed::Skip => OnChanged::Skip,
+            Changed::Fail => OnChanged::Fail,
+        };
+        options.copy.on_archived = match self.archived {
+            Archived::Skip => OnArchived::Skip,
+            Archived::Fail => OnArchived::Fail,
+        };
+    }
+}
+
+/// Tells what a run would do.
+fn forecast(plan: &BackupPlan, session: &Session) -> Result<Outcome> {
+    let (changes, forecast) = (plan.changes().counts(), plan.forecast());
+    let summary = Summary {
+        status: "planned",
+        snapshot: None,
+        name: None,
+        parent: plan.parent().map(|parent| parent.id),
+        mode: if plan.parent().is_some() { SnapshotMode::Incremental } else { SnapshotMode::Full },
+        as_of_start: plan.inventory().created,
+        as_of_end: None,
+        inventory: plan.inventory().location.as_str(),
+        changes,
+        copied: None,
+        requests: session.meter.requests(),
+        forecast: Some(*forecast),
+        seconds: session.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes(),
+    };
+    let table = change_lines(Table::new().line("inventory", summary.inventory), changes)
+        .line("would copy", objects(&forecast.tally))
+        .line("source requests", format!("{} GET", count(forecast.source_get)))
+        .tally("archived", &forecast.archived);
+    session.output.summary(&summary, table)?;
+    Ok(Outcome::Done)
+}
+
+/// Tells what a run did.
+fn done(report: &BackupReport, session: &Session) -> Result<Outcome> {
+    let record = &report.snapshot;
+    let JobCounters { changes, copied, newer, vanished, archived, failed, deduplicated, retries, .. } =
+        record.summary.counters;
+    let written = report.written;
+    let (status, outcome) = match report.status() {
+        JobStatus::Completed => ("completed", Outcome::Done),
+        JobStatus::CompletedWithIssues => ("completed_with_issues", Outcome::Issues),
+    };
+    let summary = Summary {
+        status,
+        snapshot: Some(record.id),
+        name: Some(&record.name),
+        parent: record.parent,
+        mode: record.mode(),
+        as_of_start: record.summary.as_of_start,
+        as_of_end: Some(record.summary.as_of_end),
+        inventory: record.summary.inventory.location.as_str(),
+        changes: &changes,
+        copied: Some(Copied { copied, vanished, newer, archived, failed, deduplicated, written, retries }),
+        requests: report.requests,
+        forecast: None,
+        seconds: session.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes(),
+    };
+    let RequestCounts { source_get, vault_put, .. } = report.requests;
+    let head = Table::new().line("snapshot", format!("{} ({})", record.name, record.id));
+    let table = change_lines(head, &changes)
+        .line("copied", objects(&copied))
+        .tally("newer than inventory", &newer)
+        .tally("vanished", &vanished)
+        .tally("archived", &archived)
+        .tally("failed", &failed)
+        .line("written", format!("{} in {} vault objects", bytes(written.bytes), count(written.objects)))
+        .line("requests", format!("{} GET to the source, {} PUT to the vault", count(source_get), count(vault_put)))
+        .line("time", seconds(session.elapsed()));
+    session.output.summary(&summary, table)?;
+    Ok(outcome)
+}
+
+fn change_lines(table: Table, changes: &ChangeCounts) -> Table {
+    table
+        .line("scanned", objects(&changes.scanned))
+        .tally("unchanged", &changes.unchanged)
+        .tally("added", &changes.added)
+        .tally("changed", &changes.changed)
+        .tally("metadata changed", &changes.metadata_changed)
+        .tally("class changed", &changes.class_changed)
+        .tally("deleted", &changes.deleted)
+}

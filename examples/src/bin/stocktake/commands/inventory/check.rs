@@ -1,0 +1,87 @@
+//! `inventory check`: whether an inventory is whole and true to its checksums.
+
+use clap::Args;
+use futures::TryStreamExt;
+use serde::Serialize;
+use stocktake::select::{Choice, choose};
+use stocktake::{Error, Inventory, InventoryFormat, Location, Tally, Timestamp};
+
+use crate::exit::{Outcome, Result};
+use crate::session::Session;
+use crate::table::{Table, objects};
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// A manifest.json, a dated folder, the folder of a configuration, or any folder above.
+    #[arg(value_name = "LOC")]
+    location: String,
+    /// The source that it should be of: its bucket must be the one that is listed, and its path must be covered.
+    #[arg(long, value_name = "LOC")]
+    source: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    inventory: &'a Location,
+    bucket: &'a str,
+    created: Timestamp,
+    age_seconds: u64,
+    format: InventoryFormat,
+    files: u64,
+    bytes: u64,
+    fields: &'a [String],
+    /// Rows of current objects; with a source, of those below its path.
+    listed: Tally,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside_rows: Option<u64>,
+}
+
+pub(crate) async fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
+    let reader = session.open_inventories(&args.location)?;
+    let source = args.source.as_deref().map(|location| session.open_source(location)).transpose()?;
+    let infos = reader.inventories().await?;
+    let mut choice = Choice::default();
+    choice.max_age = std::time::Duration::MAX;
+    choice.bucket = source.as_ref().map(|source| source.bucket.clone());
+    let now = session.clock.now();
+    let info = choose(&infos, &choice, now, None, &Location::new(reader.to_string()))?;
+    let inventory = reader.open(info).await?;
+    let path = source.as_ref().map_or(&b""[..], |source| &source.path);
+    let (listed, outside) = read(&*inventory, path).await?;
+    let info = inventory.info();
+    let summary = Summary {
+        inventory: &info.location,
+        bucket: &info.bucket,
+        created: info.created,
+        age_seconds: now.since(info.created).as_secs(),
+        format: info.format,
+        files: info.files,
+        bytes: info.bytes,
+        fields: &info.fields,
+        listed,
+        outside_rows: source.is_some().then_some(outside),
+    };
+    let table = Table::new()
+        .line("inventory", summary.inventory)
+        .line("bucket", summary.bucket)
+        .line("created", summary.created)
+        .line("fields", summary.fields.join(", "))
+        .line("files", summary.files)
+        .line("listed", objects(&listed));
+    session.output.summary(&summary, table)?;
+    Ok(Outcome::Done)
+}
+
+/// Reads every part to its end, where the verdict on it is given. Counts what lies below `path`, and the other rows.
+async fn read(inventory: &dyn Inventory, path: &[u8]) -> Result<(Tally, u64), Error> {
+    let (mut listed, mut outside) = (Tally::default(), 0);
+    for part in 0..inventory.parts() {
+        let mut batches = inventory.read(part);
+        while let Some(batch) = batches.try_next().await? {
+            for entry in batch.iter() {
+                if entry.key.starts_with(path) { listed.add(entry.size) } else { outside += 1 }
+            }
+        }
+    }
+    Ok((listed, outside))
+}

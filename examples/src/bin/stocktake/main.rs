@@ -1,0 +1,91 @@
+//! The program `stocktake`: backup of object stores from their inventories.
+//!
+//! It holds no knowledge of its own about backups. Each command reads its
+//! arguments, calls the library through its public API, and writes the answer;
+//! whatever it does an embedder can do in as many lines.
+//!
+//! One file a command in `commands`; `args` says what all of them take, `session`
+//! what they work with, `output` how they answer, `exit` how they end.
+
+mod args;
+mod commands;
+mod exit;
+mod keys;
+mod output;
+mod parse;
+mod progress;
+mod row;
+mod session;
+mod settings;
+mod table;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Cli;
+use crate::exit::{Failure, Outcome, Result};
+use crate::output::Output;
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let logs = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(logs).with_writer(std::io::stderr).init();
+    let output = Arc::new(Output::new(cli.json));
+    let result = run(cli, &output);
+    let told = match &result {
+        Err(failure) if failure.is_broken_pipe() => Ok(()),
+        Err(failure) => output.failure(failure),
+        Ok(_) => output.flush(),
+    };
+    // A reader that has gone away can't be told anything more.
+    if told.is_err() && result.is_ok() { ExitCode::FAILURE } else { exit::code(&result) }
+}
+
+/// Runs the command until it ends or is interrupted.
+fn run(cli: Cli, output: &Arc<Output>) -> Result<Outcome> {
+    let runtime = Runtime::new().map_err(|error| stocktake::Error::invalid(format!("no runtime: {error}")))?;
+    let cancel = CancellationToken::new();
+    let session = Session::new(output.clone(), cancel.clone());
+    let result = runtime.block_on(async {
+        tokio::spawn(cancel_on_signal(cancel.clone()));
+        tokio::select! {
+            biased;
+            result = commands::run(cli.command, &session) => result,
+            () = cancel.cancelled() => Err(stocktake::Error::Cancelled.into()),
+        }
+    });
+    // Work that a cancelled command left on other threads has no effect any more.
+    runtime.shutdown_background();
+    result
+}
+
+/// Cancels at the first interrupt or request to terminate.
+async fn cancel_on_signal(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        Some(()) = terminate.recv() => {}
+    }
+    cancel.cancel();
+}
+
+/// Tells what is wrong with the arguments; help and version are what was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let failure = Failure::Usage(error.to_string().trim().to_owned());
+        let _ = Output::new(true).failure(&failure);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
