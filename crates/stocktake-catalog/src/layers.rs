@@ -55,14 +55,14 @@ impl Layers {
         if range.ends_before(range.start()) {
             return stream::empty().boxed();
         }
-        let bases = self.bases(&range).cloned().collect();
+        let bases = self.bases(Wanted::Range(&range)).cloned().collect();
         overlay(scan(self.store.clone(), bases, range.clone(), BASE_READS), self.changes(&self.root.runs, range))
     }
 
     /// Streams what `runs` changed in a range, as far as it is not in the bases yet.
     pub(crate) fn changes<B: Table>(&self, runs: &[Run], range: KeyRange) -> Batches<B> {
         let streams = runs.iter().filter_map(|run| {
-            let segments: Vec<_> = self.open_segments(run, &range).cloned().collect();
+            let segments: Vec<_> = self.open_segments(run, Wanted::Range(&range)).cloned().collect();
             let batches = |segments| scan(self.store.clone(), segments, range.clone(), RUN_READS);
             (!segments.is_empty()).then(|| RunBatches { seq: run.seq, batches: batches(segments) })
         });
@@ -73,12 +73,10 @@ impl Layers {
     ///
     /// Memory: the rows found, and eight row groups.
     pub(crate) async fn look_up(&self, keys: &BytesColumn) -> Result<RowBatch> {
-        let Some(last) = keys.len().checked_sub(1) else { return Ok(RowBatch::default()) };
-        let range =
-            KeyRange::new(keys.get(0).to_vec(), KeyRange::key(keys.get(last)).end().map(|end| end.to_vec().into()));
-        let bases = self.bases(&range).map(|segment| (None, segment));
+        let wanted = Wanted::Keys(keys);
+        let bases = self.bases(wanted).map(|segment| (None, segment));
         let runs = self.root.runs.iter();
-        let runs = runs.flat_map(|run| self.open_segments(run, &range).map(|segment| (Some(run.seq), segment)));
+        let runs = runs.flat_map(|run| self.open_segments(run, wanted).map(|segment| (Some(run.seq), segment)));
         let lookups = bases.chain(runs).map(|(seq, segment)| self.look_up_in(seq, segment, keys));
         let lookups = stream::iter(lookups.collect::<Vec<_>>()).buffer_unordered(LOOKUPS);
         let found: Vec<_> = lookups.try_collect().await?;
@@ -110,16 +108,15 @@ impl Layers {
         Ok(rows)
     }
 
-    fn bases<'a>(&'a self, range: &'a KeyRange) -> impl Iterator<Item = &'a SegmentRef> + 'a {
+    fn bases<'a>(&'a self, wanted: Wanted<'a>) -> impl Iterator<Item = &'a SegmentRef> + 'a {
         let bases = self.root.fences.iter().filter_map(|fence| fence.base.as_ref());
-        bases.filter(|base| range.overlaps(base.low.as_bytes(), base.high.as_bytes()))
+        bases.filter(move |base| wanted.overlaps(base.low.as_bytes(), base.high.as_bytes()))
     }
 
-    /// The segments of a run that may say something about keys in a range.
-    fn open_segments<'a>(&'a self, run: &'a Run, range: &'a KeyRange) -> impl Iterator<Item = &'a SegmentRef> + 'a {
-        let segments = run.segments.iter();
-        segments.filter(|segment| {
-            range.overlaps(segment.low.as_bytes(), segment.high.as_bytes()) && is_open(&self.root, run.seq, segment)
+    /// The segments of a run that may say something about wanted keys.
+    fn open_segments<'a>(&'a self, run: &'a Run, wanted: Wanted<'a>) -> impl Iterator<Item = &'a SegmentRef> + 'a {
+        run.segments.iter().filter(move |segment| {
+            wanted.overlaps(segment.low.as_bytes(), segment.high.as_bytes()) && is_open(&self.root, run.seq, segment)
         })
     }
 }

@@ -76,6 +76,7 @@ mod store;
 mod sum;
 mod table;
 mod tail;
+mod task;
 mod upkeep;
 mod upload;
 mod verify;

@@ -6,17 +6,15 @@
 //! decoded from it.
 
 use std::ops::Range;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use stocktake_core::{Error, KeyRange, Result};
+use stocktake_core::{KeyRange, Result};
 use stocktake_format::SegmentRef;
 use stocktake_format::segment::{Part, SegmentBatch, SegmentReader, Wanted};
-use tokio::task::JoinHandle;
 
 use crate::store::Store;
 use crate::table::Table;
+use crate::task::Task;
 
 /// Reads are joined up to this many bytes.
 const READ_BYTES: u64 = 1 << 20;
@@ -120,28 +118,4 @@ async fn read_groups<B: Table>(
         batches.extend(B::decode(&reader, group, bytes.slice(part), Wanted::Range(&range)).map_err(damaged)?);
     }
     Ok(batches)
-}
-
-/// A task that ends when nobody waits for it any more.
-struct Task<T>(JoinHandle<Result<T>>);
-
-impl<T: Send + 'static> Task<T> {
-    fn spawn(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
-        Self(tokio::spawn(future))
-    }
-}
-
-impl<T> Future for Task<T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // A task is cancelled only when its runtime ends.
-        Pin::new(&mut self.0).poll(context).map(|joined| joined.unwrap_or(Err(Error::Cancelled)))
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

@@ -4,6 +4,8 @@
 //! rows that went in. So what a bug or a bad bit of memory alters between here
 //! and there never becomes part of a snapshot.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use stocktake_core::{JobId, Result, RowBatch};
 use stocktake_format::segment::{
@@ -14,6 +16,7 @@ use stocktake_format::{FormatError, SegmentRef, VaultKey, names};
 use crate::options::CatalogOptions;
 use crate::store::Store;
 use crate::sum::RowSum;
+use crate::task::compute;
 
 /// A segment being filled, at most the maximum of rows in memory, encoded.
 pub(crate) struct SegmentSink {
@@ -113,15 +116,14 @@ impl Uploads {
     }
 
     async fn finish(&self, sink: SegmentSink) -> Result<(Written, Bytes, SegmentRefs)> {
-        let key = std::sync::Arc::clone(self.store.key());
+        let key = Arc::clone(self.store.key());
         let SegmentSink { seq, key_name, writer, sum } = sink;
         let prove = move || {
             let encoded = writer.finish();
             let proof = prove(&key, &key_name, &encoded, sum);
             (encoded, proof)
         };
-        let joined = tokio::task::spawn_blocking(prove).await;
-        let (encoded, proof) = joined.map_err(|_| stocktake_core::Error::Cancelled)?;
+        let (encoded, proof) = compute(prove).await?;
         let EncodedSegment { bytes, kind, hash, tail_bytes, tail_hash, rows, deletes, low, high, refs } = encoded;
         let hash16 = &blake3::Hash::from_bytes(hash).to_hex()[..16];
         let name = match kind {

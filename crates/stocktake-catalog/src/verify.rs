@@ -21,6 +21,7 @@ use crate::catalog::VaultCatalog;
 use crate::layers::Layers;
 use crate::store::Store;
 use crate::sum::RowSum;
+use crate::task::compute;
 
 /// How many segments are checked at once. Each is held whole: about 30 MB.
 const SEGMENTS_AT_ONCE: usize = 2;
@@ -155,8 +156,7 @@ async fn check_segment(store: &Store, place: &Place<'_>) -> Result<SegmentRefs> 
         }
         check_rows(&key, &segment, kind, &bytes)
     };
-    let checked = tokio::task::spawn_blocking(check).await.map_err(|_| Error::Cancelled)?;
-    checked.map_err(|error| store.damaged(name, error))
+    compute(check).await?.map_err(|error| store.damaged(name, error))
 }
 
 /// Decodes every row group, and compares with what the root says of the segment.

@@ -96,3 +96,53 @@ fn a_listing_of_folders_does_not_read_what_is_in_them() {
         assert_eq!(inside.len(), 2000);
     });
 }
+
+#[test]
+fn a_look_up_of_distant_keys_does_not_open_what_is_between_them() {
+    run(async {
+        let (vault, state) = (WatchedVault::default(), rows(0..5000, 0));
+        let options = CatalogOptions::default().with_segment_rows(100, 500, 1000).with_group_rows(64, 64);
+        let (_, record) = full(&vault, options, &state).await;
+        let cold = open(vault.clone(), Mode::Plain, CatalogOptions::default());
+        let snapshot = cold.open(record.id).await.unwrap();
+        let keys: BytesColumn = [&b"key/00001"[..], b"key/04999"].into_iter().collect();
+        assert_eq!(snapshot.lookup(&keys).await.unwrap().len(), 2);
+        assert_eq!(vault.watch().reads.len(), 6, "{:?}", vault.watch().reads);
+    });
+}
+
+#[test]
+fn rows_behind_the_last_key_become_bases_at_once() {
+    run(async {
+        let (vault, state) = (WatchedVault::default(), rows(0..500, 0));
+        let (catalog, parent) = full(&vault, tiny(), &state).await;
+        let mut after = state.clone();
+        after.extend(rows(500..600, 0));
+        let next = commit(&catalog, 1, Some(parent.id), &state, &after).await.unwrap();
+        let (before, after) = (catalog.root(parent.id).await.unwrap(), catalog.root(next.id).await.unwrap());
+        assert!(after.runs.is_empty() && after.fences.len() > before.fences.len());
+        assert_eq!(after.fences[..before.fences.len()], before.fences);
+    });
+}
+
+#[test]
+fn upkeep_stays_within_its_budget() {
+    run(async {
+        let (vault, mut state) = (WatchedVault::default(), rows(0..2000, 0));
+        let (catalog, mut parent) = full(&vault, tiny(), &state).await;
+        let (mut written, changes) = (0, 20);
+        for day in 1..30 {
+            let mut after = state.clone();
+            after.extend(rows((0..changes).map(|n| (n * 97 + day * 31) % 2000), day));
+            *vault.watch() = Default::default();
+            let next = commit(&catalog, day, Some(parent.id), &state, &after).await.unwrap();
+            let root = catalog.root(next.id).await.unwrap();
+            let new = |name: &str| vault.watch().created.iter().any(|created| created == name);
+            let bases = root.fences.iter().filter_map(|fence| fence.base.as_ref()).filter(|base| new(&base.name));
+            written += bases.map(|base| base.rows).sum::<u64>();
+            assert!(written <= tiny().rewrite_factor * changes * day, "day {day}: {written} rows");
+            (parent, state) = (next, after);
+        }
+        assert!(written > 0);
+    });
+}

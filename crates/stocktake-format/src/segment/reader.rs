@@ -161,7 +161,7 @@ impl SegmentReader {
 
 impl Wanted<'_> {
     /// Whether any key between two, both included, may be wanted.
-    fn overlaps(&self, low: &[u8], high: &[u8]) -> bool {
+    pub fn overlaps(&self, low: &[u8], high: &[u8]) -> bool {
         match self {
             Self::All => true,
             Self::Range(range) => range.overlaps(low, high),
