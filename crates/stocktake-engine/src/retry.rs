@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt};
 use stocktake_core::{BlobInfo, Error, Result, Vault, VaultCapabilities};
 
 use crate::Meter;
@@ -38,8 +38,8 @@ where
 ///
 /// A creation whose outcome is unknown is found out: if the name is taken after
 /// that, and by the very bytes that were to be written, the first attempt
-/// succeeded. So a caller of this vault sees a clear outcome, or an outage that
-/// lasted. A listing is not repeated: what it yielded can't be taken back.
+/// succeeded. A listing goes on after the last name it yielded. So a caller of
+/// this vault sees a clear outcome, or an outage that lasted.
 #[derive(Debug)]
 pub struct RetryingVault {
     inner: Arc<dyn Vault>,
@@ -88,10 +88,50 @@ impl Vault for RetryingVault {
     }
 
     fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<BlobInfo>> {
-        self.inner.list(prefix, start_after)
+        let listing = Listing {
+            inner: self.inner.clone(),
+            meter: self.meter.clone(),
+            prefix: prefix.to_owned(),
+            after: start_after.map(str::to_owned),
+            blobs: self.inner.list(prefix, start_after),
+            waits: policy().build(),
+        };
+        stream::try_unfold(listing, Listing::next).boxed()
     }
 
     async fn delete(&self, name: &str) -> Result<()> {
         retried(&self.meter, || self.inner.delete(name)).await
+    }
+}
+
+/// A listing that is taken up after the last name it yielded.
+struct Listing {
+    inner: Arc<dyn Vault>,
+    meter: Meter,
+    prefix: String,
+    after: Option<String>,
+    blobs: BoxStream<'static, Result<BlobInfo>>,
+    waits: ExponentialBackoff,
+}
+
+impl Listing {
+    async fn next(mut self) -> Result<Option<(BlobInfo, Self)>> {
+        loop {
+            let error = match self.blobs.next().await {
+                None => return Ok(None),
+                Some(Ok(blob)) => {
+                    self.after = Some(blob.name.clone());
+                    self.waits = policy().build();
+                    return Ok(Some((blob, self)));
+                }
+                Some(Err(error)) => error,
+            };
+            match self.waits.next() {
+                Some(wait) if error.is_retryable() => tokio::time::sleep(wait).await,
+                _ => return Err(error),
+            }
+            self.meter.retried();
+            self.blobs = self.inner.list(&self.prefix, self.after.as_deref());
+        }
     }
 }

@@ -84,7 +84,7 @@ proptest! {
                 expected.push((report.snapshot.id, world.state()));
             }
             for (snapshot, state) in &expected {
-                assert_eq!(&world.restored(*snapshot).await.unwrap(), state);
+                assert!(&world.restored(*snapshot).await.unwrap() == state);
             }
             assert_eq!(world.verify().await.damage, []);
         });
@@ -121,7 +121,7 @@ async fn an_edited_large_object_stores_only_the_chunks_that_changed() {
     let report = world.backup().await.unwrap();
     assert!(report.snapshot.summary.counters.deduplicated.bytes > 24 << 20, "{report:?}");
     assert!(stored(&world) > before);
-    assert_eq!(world.restored(report.snapshot.id).await.unwrap(), world.state());
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn equal_objects_are_stored_once() {
     let report = world.backup().await.unwrap();
     assert!(report.written.bytes < 500_000, "{:?}", report.written);
     assert_eq!(report.snapshot.summary.counters.deduplicated.objects, 19);
-    assert_eq!(world.restored(report.snapshot.id).await.unwrap(), world.state());
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
 }
 
 #[tokio::test]

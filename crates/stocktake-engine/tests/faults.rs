@@ -112,7 +112,7 @@ async fn what_passes_is_repeated_and_taken_up_where_it_broke() {
     let report = world.backup().await.unwrap();
     assert_eq!(report.status(), JobStatus::Completed);
     assert!(report.snapshot.summary.counters.retries >= 4);
-    assert_eq!(world.restored(report.snapshot.id).await.unwrap(), world.state());
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn an_object_that_fails_later_keeps_what_the_parent_had_and_is_tried_again
     world.source = world.bucket.clone();
     let third = world.backup().await.unwrap();
     assert_eq!(third.changes().changed.objects, 1);
-    assert_eq!(world.restored(third.snapshot.id).await.unwrap(), world.state());
+    assert!(world.restored(third.snapshot.id).await.unwrap() == world.state());
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn an_object_gone_since_the_inventory_is_counted_as_vanished() {
     assert_eq!(report.status(), JobStatus::Completed);
     assert_eq!(report.snapshot.summary.counters.vanished.objects, 1);
     assert_eq!(row(&world, report.snapshot.id, "k/a").await, None);
-    assert_eq!(world.restored(report.snapshot.id).await.unwrap(), world.state());
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn an_object_changed_since_the_inventory_is_stored_as_it_is_and_marked() {
     assert_eq!((counters.newer.objects, counters.copied.objects), (2, 4));
     let stored = row(&world, report.snapshot.id, "k/a").await.unwrap();
     assert_eq!((stored.provenance, stored.entry.etag), (Provenance::Newer, newer.etag));
-    assert_eq!(world.restored(report.snapshot.id).await.unwrap(), world.state());
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
 }
 
 #[tokio::test]

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use stocktake_core::memory::MemoryCatalog;
+use stocktake_catalog::VaultCatalog;
 use stocktake_core::memory::{MemoryBucket, MemoryVault};
 use stocktake_core::{
     Attributes, Catalog, Entropy, Event, InventoryReader, Location, ManualClock, Observer, Result, SeededEntropy,
     SnapshotId, Source, Timestamp, Vault,
 };
 use stocktake_engine::{
-    Backup, BackupOptions, BackupPlan, BackupReport, DataShare, Meter, OpenVault, Protection, Restore, RestoreOptions,
-    RetryingVault, Verify, VerifyReport, init_vault,
+    Backup, BackupOptions, BackupPlan, BackupReport, DataShare, OpenVault, Protection, Restore, RestoreOptions, Verify,
+    VerifyReport, init_vault,
 };
 use stocktake_format::{KeyFile, VaultKey};
 
@@ -52,7 +52,6 @@ impl World {
 
     /// The same world seen through another vault object, as after a restart.
     pub fn reopened(&self, vault: Arc<dyn Vault>) -> Self {
-        let vault = Arc::new(RetryingVault::new(vault, Meter::new()));
         let vault = OpenVault { vault, ..self.vault.clone() };
         Self {
             bucket: self.bucket.clone(),
@@ -137,8 +136,7 @@ pub fn clock() -> Arc<ManualClock> {
 }
 
 fn catalog(vault: Arc<dyn Vault>, key: Arc<VaultKey>) -> Arc<dyn Catalog> {
-    let _ = (vault, key);
-    Arc::new(MemoryCatalog::new())
+    Arc::new(VaultCatalog::new(vault, key, clock()))
 }
 
 /// Bytes that don't compress, the same for the same seed.
