@@ -62,8 +62,10 @@ pub fn choose<'a>(
     location: &Location,
 ) -> Result<&'a InventoryInfo> {
     let info = pick(infos, &choice.which, location)?;
+    // A manifest that can't be read does not tell its bucket; opening it says what is wrong with it.
     if let Some(bucket) = &choice.bucket
         && *bucket != info.bucket
+        && !info.bucket.is_empty()
     {
         let problem = format!("it lists the bucket {}, the source is {bucket}", info.bucket);
         return Err(Error::InventoryScopeMismatch { inventory: info.location.clone(), problem });
