@@ -5,7 +5,7 @@
 //! - [`ObjectStoreTarget`] restores objects, large ones in parts.
 //! - [`ObjectStoreListing`] lists a bucket as an inventory.
 //! - [`StoreUrl`] and [`StoreSettings`] say which store, as people and environments
-//!   write it; with the feature `s3`, [`OpenStore`] opens it.
+//!   write it; with the feature `s3`, `OpenStore` opens it.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -25,8 +25,8 @@ use crate::key::{Prefix, exact_path};
 ///
 /// Made by [`new`](Self::new), it lists through `object_store`, which knows no
 /// storage classes, drops a slash at the end of a key, and fails on keys it can't
-/// name. Made by [`OpenStore::listing`](crate::OpenStore::listing), it keeps every
-/// key byte for byte and tells the class.
+/// name. Made by `OpenStore::listing` of the feature `s3`, it keeps every key byte
+/// for byte and tells the class.
 #[derive(Clone)]
 pub struct ObjectStoreListing {
     objects: Arc<dyn ListObjects>,
