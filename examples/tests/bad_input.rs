@@ -1,6 +1,8 @@
 //! Bad input, and what it gets: an exit code, an error code, a message that says
 //! what to do, and a vault in which not a byte has changed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;

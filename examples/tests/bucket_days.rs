@@ -1,5 +1,7 @@
 //! The main job on a real S3 server: some days of a bucket, backed up by its inventories.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -8,7 +10,7 @@ use serde_json::json;
 use stocktake::Attributes;
 use stocktake_testkit::inventories::Shape;
 use stocktake_testkit::proxy::RequestKind;
-use support::seaweed::{Bucket, Cloud};
+use support::seaweed::{Bucket, Cloud, assert_same};
 
 const OBJECTS: usize = 2_000;
 
@@ -64,11 +66,13 @@ fn night(day: usize, bucket: &Bucket) -> Night {
         puts.insert(key(number), object(format!("changed on day {day}: {number}"), "changed"));
     }
     for number in (day + 40..OBJECTS).step_by(211) {
-        let bytes = bucket[&key(number)].0.clone();
-        puts.insert(key(number), object(bytes, &format!("owner of day {day}")));
+        if let Some((bytes, _)) = bucket.get(&key(number)) {
+            puts.insert(key(number), object(bytes.clone(), &format!("owner of day {day}")));
+        }
     }
     puts.insert(HOSTILE[day].to_owned(), object(format!("odd and changed on day {day}"), "odd"));
-    let gone: Vec<_> = (day + 60..OBJECTS).step_by(307).map(key).filter(|key| !puts.contains_key(key)).collect();
+    let gone = (day + 60..OBJECTS).step_by(307).map(key);
+    let gone = gone.filter(|key| !puts.contains_key(key) && bucket.contains_key(key)).collect();
     Night { read: puts.len() as u64, puts, gone }
 }
 
@@ -117,11 +121,7 @@ fn restores(cloud: &Cloud, snapshot: &str, expected: &Bucket) {
     let to = cloud.new_bucket();
     let summary = cloud.on_vault("restore", &["--snapshot", snapshot, "--to", &to]).exits(0).summary();
     assert_eq!(summary["restored"]["objects"], expected.len());
-    let restored = cloud.contents(&to);
-    assert!(restored.keys().eq(expected.keys()), "{snapshot}: other keys");
-    for (key, object) in &restored {
-        assert_eq!(object, &expected[key], "{snapshot}: {key}");
-    }
+    assert_same(&cloud.contents(&to), expected);
 }
 
 fn with_nothing_changed(cloud: &Cloud) {

@@ -1,5 +1,7 @@
 //! A source and a target that misbehave on the wire, and what the program makes of it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -8,7 +10,7 @@ use serde_json::json;
 use stocktake::{Attributes, Entry};
 use stocktake_testkit::inventories::Shape;
 use stocktake_testkit::proxy::{FaultRule, RequestKind, WireFault};
-use support::seaweed::{Bucket, Cloud};
+use support::seaweed::{Bucket, Cloud, assert_same};
 
 fn objects(count: usize) -> Bucket {
     let object = |number: usize| {
@@ -18,11 +20,11 @@ fn objects(count: usize) -> Bucket {
 }
 
 /// A bucket with an inventory, to be backed up.
-fn cloud(count: usize) -> (Cloud, Bucket) {
-    let (cloud, bucket) = (Cloud::new(), objects(count));
-    cloud.put(&bucket);
+fn cloud(count: usize) -> Cloud {
+    let cloud = Cloud::new();
+    cloud.put(&objects(count));
     cloud.deliver(Shape::S3Csv, 2);
-    (cloud, bucket)
+    cloud
 }
 
 /// A fault of one object of the source.
@@ -38,7 +40,7 @@ fn restored(cloud: &Cloud) -> Bucket {
 
 #[test]
 fn what_fails_once_is_repeated() {
-    let (cloud, bucket) = cloud(30);
+    let cloud = cloud(30);
     let faults = [
         WireFault::Status(503, "SlowDown"),
         WireFault::Lost,
@@ -51,12 +53,12 @@ fn what_fails_once_is_repeated() {
     }
     let summary = cloud.back_up(&[]).exits(0).summary();
     assert_eq!((&summary["status"], &summary["copied"]["objects"]), (&json!("completed"), &json!(30)));
-    assert_eq!(restored(&cloud), bucket);
+    assert_same(&restored(&cloud), &cloud.source_contents());
 }
 
 #[test]
 fn an_object_that_stays_out_of_reach_fails_and_the_others_go_on() {
-    let (cloud, mut bucket) = cloud(30);
+    let cloud = cloud(30);
     cloud.proxy.inject(fault(&cloud, "003", WireFault::Status(403, "AccessDenied")));
     cloud.proxy.inject(fault(&cloud, "004", WireFault::CutShort(100)));
     let run = cloud.back_up(&[]).exits(3);
@@ -66,34 +68,33 @@ fn an_object_that_stays_out_of_reach_fails_and_the_others_go_on() {
         run.events("failed").into_iter().map(|row| (row["key"].to_string(), row["reason"].to_string())).collect();
     assert_eq!(failed.keys().collect::<Vec<_>>(), ["\"003\"", "\"004\""]);
     cloud.proxy.clear_faults();
-    bucket.retain(|key, _| key != "003" && key != "004");
-    assert_eq!(restored(&cloud), bucket);
+    let mut expected = cloud.source_contents();
+    expected.retain(|key, _| key != "003" && key != "004");
+    assert_same(&restored(&cloud), &expected);
 
     // What failed is read by the next run, though the inventory tells of no change.
     cloud.deliver(Shape::S3Csv, 1);
     let next = cloud.back_up(&[]).exits(0).summary();
     assert_eq!(next["copied"]["objects"], 2);
-    assert_eq!(restored(&cloud), objects(30));
+    assert_same(&restored(&cloud), &cloud.source_contents());
 }
 
 #[test]
 fn vanished_and_newer_objects_are_counted() {
-    let (cloud, mut bucket) = cloud(30);
+    let cloud = cloud(30);
     cloud.remove("007");
-    bucket.remove("007");
     let newer = Bucket::from([("008".to_owned(), (b"newer".to_vec(), Attributes::default()))]);
     cloud.put(&newer);
-    bucket.extend(newer);
     let run = cloud.back_up(&[]).exits(0);
     let summary = run.summary();
     assert_eq!((&summary["vanished"]["objects"], &summary["newer"]["objects"]), (&json!(1), &json!(1)));
     assert_eq!((&run.events("vanished")[0]["key"], &run.events("newer")[0]["key"]), (&json!("007"), &json!("008")));
-    assert_eq!(restored(&cloud), bucket);
+    assert_same(&restored(&cloud), &cloud.source_contents());
 }
 
 #[test]
 fn a_source_that_denies_everything_commits_nothing() {
-    let (cloud, _) = cloud(30);
+    let cloud = cloud(30);
     cloud
         .proxy
         .inject(FaultRule::new(WireFault::Status(403, "AccessDenied")).path_contains(&format!("/{}/", cloud.source)));
@@ -103,8 +104,8 @@ fn a_source_that_denies_everything_commits_nothing() {
 
 #[test]
 fn a_key_that_the_client_cannot_send_is_refused_by_name() {
-    let (cloud, bucket) = (Cloud::new(), objects(10));
-    cloud.put(&bucket);
+    let cloud = Cloud::new();
+    cloud.put(&objects(10));
     let mut entries = cloud.entries(&format!("s3://{}", cloud.source));
     let odd = ["a//b", "a/../b", "/a", "a/\n"];
     entries.extend(odd.map(|key| Entry { key: key.into(), ..entries[0].clone() }));
@@ -115,35 +116,34 @@ fn a_key_that_the_client_cannot_send_is_refused_by_name() {
     let failed: Vec<_> = run.events("failed").iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect();
     assert!(odd.iter().all(|key| failed.iter().any(|failed| failed == key)), "{failed:?}");
     assert_eq!(cloud.proxy.count(&cloud.source, RequestKind::Get), 10, "no other key is asked for in their place");
-    assert_eq!(restored(&cloud), bucket);
+    assert_same(&restored(&cloud), &cloud.source_contents());
 }
 
 #[test]
 fn a_target_that_refuses_is_told_as_such() {
-    let (cloud, _) = cloud(10);
+    let cloud = cloud(10);
     cloud.back_up(&[]).exits(0);
     let to = cloud.new_bucket();
     let name = to.trim_start_matches("s3://");
     cloud.proxy.inject(FaultRule::new(WireFault::Status(403, "AccessDenied")).path_contains(name));
     cloud.on_vault("restore", &["--snapshot", "latest", "--to", &to]).fails(1, "access_denied");
-    cloud.on_vault("restore", &["--snapshot", "latest", "--to", "s3://no-such-bucket-anywhere"]).exits(1);
     assert!(cloud.contents(&to).is_empty());
 }
 
 #[test]
 fn a_vault_that_loses_answers_is_written_all_the_same() {
-    let (cloud, bucket) = cloud(30);
+    let cloud = cloud(30);
     let vault = FaultRule::new(WireFault::AnswerLost).of(RequestKind::Put).path_contains(&format!("/{}/", cloud.vault));
     cloud.proxy.inject(vault.times(2));
     cloud.back_up(&[]).exits(0);
     cloud.proxy.clear_faults();
-    assert_eq!(restored(&cloud), bucket);
+    assert_same(&restored(&cloud), &cloud.source_contents());
     cloud.on_vault("verify", &["--data", "all"]).exits(0);
 }
 
 #[test]
 fn the_accounts_of_roles_do_not_mix() {
-    let (cloud, _) = cloud(3);
+    let cloud = cloud(3);
     let program = cloud.program.clone().with("VAULT_AWS_REGION", "us-east-1");
     // A vault with a variable of its own takes nothing from the others: not even the endpoint.
     let run = program.json(&["snapshots", "--vault", "s3://no-such-bucket/vault"]);

@@ -1,5 +1,7 @@
 //! The program's commands on folders: what each answers, and how it ends.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! A backup is killed at many moments; what was committed stays, and the next one succeeds.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;

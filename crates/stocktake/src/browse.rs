@@ -14,7 +14,7 @@ use stocktake_core::{KeyRange, Result, Row, RowBatch, Snapshot};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LevelItem {
     /// An object whose key has no delimiter behind the prefix.
-    Object(Row),
+    Object(Box<Row>),
     /// Everything whose key begins with these bytes, which end in the delimiter.
     Prefix(Bytes),
 }
@@ -82,7 +82,7 @@ impl Walk {
                     self.seen = KeyRange::prefix(folder).end().map(Bytes::copy_from_slice);
                     items.push(LevelItem::Prefix(Bytes::copy_from_slice(folder)));
                 }
-                None => items.push(LevelItem::Object(row.to_row())),
+                None => items.push(LevelItem::Object(Box::new(row.to_row()))),
             }
         }
         items

@@ -1,5 +1,7 @@
 //! What the umbrella adds to snapshots: levels, lists of keys, and finding the one that is meant.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use futures::TryStreamExt;

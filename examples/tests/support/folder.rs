@@ -17,15 +17,15 @@ use super::program::{Program, Run};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Folders, and the program that works on them.
-pub struct World {
+pub(crate) struct World {
     home: TempDir,
     /// The program.
-    pub program: Program,
+    pub(crate) program: Program,
 }
 
 impl World {
     /// An empty source and an unencrypted vault.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let world = Self { home, program: Program::new() };
         fs::create_dir(world.source()).expect("a temporary folder can be written");
@@ -34,7 +34,7 @@ impl World {
     }
 
     /// A world whose source has some objects in it.
-    pub fn with_objects(count: usize) -> Self {
+    pub(crate) fn with_objects(count: usize) -> Self {
         let world = Self::new();
         for number in 0..count {
             world.put(&format!("{}/{number:04}.txt", number % 7), format!("object {number}"));
@@ -43,44 +43,44 @@ impl World {
     }
 
     /// The path of something in the world.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
     /// The same as text.
-    pub fn at(&self, name: &str) -> String {
+    pub(crate) fn at(&self, name: &str) -> String {
         self.path(name).to_str().expect("a temporary folder is named in plain text").to_owned()
     }
 
     /// The source. Its name is what inventories call its bucket.
-    pub fn source(&self) -> String {
+    pub(crate) fn source(&self) -> String {
         self.at("photos")
     }
 
     /// The vault.
-    pub fn vault(&self) -> String {
+    pub(crate) fn vault(&self) -> String {
         self.at("vault")
     }
 
     /// The inventories.
-    pub fn inventories(&self) -> String {
+    pub(crate) fn inventories(&self) -> String {
         self.at("inventories")
     }
 
     /// Writes an object of the source.
-    pub fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path("photos").join(key);
         fs::create_dir_all(path.parent().expect("a key is below the source")).expect("a folder can be made");
         fs::write(path, bytes).expect("an object can be written");
     }
 
     /// Deletes an object of the source.
-    pub fn remove(&self, key: &str) {
+    pub(crate) fn remove(&self, key: &str) {
         fs::remove_file(self.path("photos").join(key)).expect("an object can be deleted");
     }
 
     /// What the source holds now, as its listing tells.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         block_on(async {
             let listing = FsListing::new(self.source(), Arc::new(SystemClock));
             let inventory = listing.open(&listing.inventories().await?[0]).await?;
@@ -95,27 +95,27 @@ impl World {
     }
 
     /// An inventory of the source that was begun so many hours ago.
-    pub fn spec(&self, shape: Shape, hours_ago: u32) -> InventorySpec {
+    pub(crate) fn spec(&self, shape: Shape, hours_ago: u32) -> InventorySpec {
         InventorySpec { source_bucket: "photos".into(), created: ago(HOUR * hours_ago), ..InventorySpec::new(shape) }
     }
 
     /// Delivers an inventory of what the source holds now.
-    pub fn deliver(&self, shape: Shape, hours_ago: u32) -> WrittenInventory {
+    pub(crate) fn deliver(&self, shape: Shape, hours_ago: u32) -> WrittenInventory {
         self.write(&self.spec(shape, hours_ago), &self.entries())
     }
 
     /// Delivers an inventory of these entries.
-    pub fn write(&self, spec: &InventorySpec, entries: &[Entry]) -> WrittenInventory {
+    pub(crate) fn write(&self, spec: &InventorySpec, entries: &[Entry]) -> WrittenInventory {
         block_on(write(&self.store(), spec, batches(entries)))
     }
 
     /// The folder of inventories as a store.
-    pub fn store(&self) -> FsVault {
+    pub(crate) fn store(&self) -> FsVault {
         FsVault::new(self.inventories())
     }
 
     /// Alters a file of an inventory.
-    pub fn alter(&self, name: &str, alter: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn alter(&self, name: &str, alter: impl FnOnce(&mut Vec<u8>)) {
         let path = self.path("inventories").join(name);
         let mut bytes = fs::read(&path).expect("the file is there");
         alter(&mut bytes);
@@ -123,25 +123,25 @@ impl World {
     }
 
     /// Backs up by the newest inventory, with more options.
-    pub fn back_up(&self, options: &[&str]) -> Run {
+    pub(crate) fn back_up(&self, options: &[&str]) -> Run {
         let inventories = self.inventories();
         self.traverse(&[&["--inventory", &inventories], options].concat())
     }
 
     /// Backs up by walking the folder, with more options.
-    pub fn traverse(&self, options: &[&str]) -> Run {
+    pub(crate) fn traverse(&self, options: &[&str]) -> Run {
         let (source, vault) = (self.source(), self.vault());
         self.program.json(&[&["backup", "--source", &source, "--vault", &vault], options].concat())
     }
 
     /// Runs a command on the vault.
-    pub fn on_vault(&self, command: &str, options: &[&str]) -> Run {
+    pub(crate) fn on_vault(&self, command: &str, options: &[&str]) -> Run {
         let vault = self.vault();
         self.program.json(&[&[command, "--vault", &vault], options].concat())
     }
 
     /// Restores a snapshot to a new folder and returns what is in it.
-    pub fn restored(&self, snapshot: &str) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn restored(&self, snapshot: &str) -> BTreeMap<String, Vec<u8>> {
         let to = tempfile::tempdir_in(self.home.path()).expect("a temporary folder");
         let target = to.path().to_str().expect("plain text").to_owned();
         self.on_vault("restore", &["--snapshot", snapshot, "--to", &target]).exits(0);
@@ -149,13 +149,13 @@ impl World {
     }
 
     /// Every blob of the vault with its bytes: equal before and after whatever must not write.
-    pub fn vault_files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn vault_files(&self) -> BTreeMap<String, Vec<u8>> {
         files(&self.path("vault"))
     }
 }
 
 /// Every file below a folder, by its path.
-pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -173,17 +173,17 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A moment this long ago.
-pub fn ago(age: Duration) -> Timestamp {
+pub(crate) fn ago(age: Duration) -> Timestamp {
     Timestamp::from_millis(SystemClock.now().as_millis() - i64::try_from(age.as_millis()).expect("not that long ago"))
 }
 
 /// Runs a future of the library to its end.
-pub fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Runtime::new().expect("a runtime can be started").block_on(future)
 }
 
 /// Puts a blob into a store, in the place of one that is there.
-pub fn replace(store: &dyn Vault, name: &str, bytes: Vec<u8>) {
+pub(crate) fn replace(store: &dyn Vault, name: &str, bytes: Vec<u8>) {
     block_on(async {
         store.delete(name).await?;
         store.create(name, bytes.into()).await

@@ -7,51 +7,51 @@ use serde_json::Value;
 
 /// The program, with the environment that a test gives it.
 #[derive(Clone, Default)]
-pub struct Program {
+pub(crate) struct Program {
     environment: BTreeMap<String, String>,
 }
 
 /// How a run ended, and what it said.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// The exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// Standard output as it came.
-    pub stdout: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
     /// Standard error as text.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Program {
     /// The program with these variables, and none of the machine's that concern stores.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// The same program with one more variable.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Runs a command with `--json` to its end.
-    pub fn json(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Run {
         self.run(&[arguments, &["--json"]].concat())
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.command(arguments).output().expect("the program can be run").into()
     }
 
     /// Starts a command and leaves it to itself.
-    pub fn start(&self, arguments: &[&str]) -> Child {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program can be started")
     }
 
     /// The command, with nothing of the machine's stores in its environment.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stocktake"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
@@ -74,14 +74,14 @@ impl From<Output> for Run {
 impl Run {
     /// Checks the exit code.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.text(), self.stderr);
         self
     }
 
     /// Checks that it failed with this exit code and error code, and said what to do.
     #[track_caller]
-    pub fn fails(self, exit: i32, code: &str) -> Self {
+    pub(crate) fn fails(self, exit: i32, code: &str) -> Self {
         let run = self.exits(exit);
         let last = run.last();
         assert_eq!((&last["event"], &last["code"]), (&"error".into(), &code.into()), "{last}");
@@ -92,32 +92,32 @@ impl Run {
 
     /// The summary, which has to be the last line.
     #[track_caller]
-    pub fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let last = self.last();
         assert_eq!(last["event"], "summary", "{last}");
         last
     }
 
     /// Every line that is a row: neither progress nor the end.
-    pub fn rows(&self) -> Vec<Value> {
+    pub(crate) fn rows(&self) -> Vec<Value> {
         let ends = ["progress", "summary", "error"].map(Value::from);
         self.lines().into_iter().filter(|line| !ends.contains(&line["event"])).collect()
     }
 
     /// The rows of one kind of event.
-    pub fn events(&self, event: &str) -> Vec<Value> {
+    pub(crate) fn events(&self, event: &str) -> Vec<Value> {
         self.rows().into_iter().filter(|row| row["event"] == event).collect()
     }
 
     /// Every line; each has to be JSON.
     #[track_caller]
-    pub fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let lines = self.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| serde_json::from_slice(line).expect("each line is JSON")).collect()
     }
 
     /// Standard output as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 

@@ -14,26 +14,26 @@ use super::folder::{ago, block_on};
 use super::program::{Program, Run};
 
 /// What a bucket holds: bytes and attributes by key.
-pub type Bucket = BTreeMap<String, (Vec<u8>, Attributes)>;
+pub(crate) type Bucket = BTreeMap<String, (Vec<u8>, Attributes)>;
 
 /// Buckets on the server, and the program that works on them through the proxy.
-pub struct Cloud {
+pub(crate) struct Cloud {
     server: &'static Seaweed,
     /// Sees every request of the program, and none of the test's own.
-    pub proxy: Proxy,
+    pub(crate) proxy: Proxy,
     /// The program.
-    pub program: Program,
+    pub(crate) program: Program,
     /// The bucket that is backed up.
-    pub source: String,
+    pub(crate) source: String,
     /// The bucket of the vault.
-    pub vault: String,
+    pub(crate) vault: String,
     /// The bucket of inventories.
-    pub inventories: String,
+    pub(crate) inventories: String,
 }
 
 impl Cloud {
     /// Empty buckets and an encrypted vault.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let server = Seaweed::shared();
         let proxy = Proxy::start(&server.endpoint());
         let program = settings(server, &proxy.endpoint())
@@ -47,17 +47,17 @@ impl Cloud {
     }
 
     /// A new bucket's location.
-    pub fn new_bucket(&self) -> String {
+    pub(crate) fn new_bucket(&self) -> String {
         format!("s3://{}", self.server.new_bucket())
     }
 
     /// The vault's location: a prefix of its bucket.
-    pub fn vault_location(&self) -> String {
+    pub(crate) fn vault_location(&self) -> String {
         format!("s3://{}/vault", self.vault)
     }
 
     /// Writes objects straight to the server.
-    pub fn put(&self, objects: &Bucket) {
+    pub(crate) fn put(&self, objects: &Bucket) {
         let target = location::open_target(&format!("s3://{}", self.source), &self.direct()).expect("a bucket").target;
         let writes = objects.iter().map(|(key, (bytes, attributes))| {
             let (target, body) = (target.clone(), bytes.clone());
@@ -76,13 +76,18 @@ impl Cloud {
     }
 
     /// Deletes an object straight from the server.
-    pub fn remove(&self, key: &str) {
+    pub(crate) fn remove(&self, key: &str) {
         let target = location::open_target(&format!("s3://{}", self.source), &self.direct()).expect("a bucket").target;
         block_on(target.delete(&key.into())).expect("an object can be deleted");
     }
 
+    /// Everything in the source.
+    pub(crate) fn source_contents(&self) -> Bucket {
+        self.contents(&format!("s3://{}", self.source))
+    }
+
     /// Everything in a bucket.
-    pub fn contents(&self, bucket: &str) -> Bucket {
+    pub(crate) fn contents(&self, bucket: &str) -> Bucket {
         let source = location::open_source(bucket, &self.direct()).expect("a bucket").source;
         let read = |entry: Entry| {
             let source = source.clone();
@@ -97,18 +102,18 @@ impl Cloud {
     }
 
     /// The entries of a bucket, as a listing tells them.
-    pub fn entries(&self, bucket: &str) -> Vec<Entry> {
+    pub(crate) fn entries(&self, bucket: &str) -> Vec<Entry> {
         let listing = location::open_listing(bucket, &self.direct(), Arc::new(SystemClock)).expect("a bucket");
         block_on(list(&*listing)).expect("a bucket can be listed")
     }
 
     /// Delivers an inventory of the source as it is now, begun so many hours ago.
-    pub fn deliver(&self, shape: Shape, hours_ago: u64) -> WrittenInventory {
+    pub(crate) fn deliver(&self, shape: Shape, hours_ago: u64) -> WrittenInventory {
         self.write(shape, hours_ago, &self.entries(&format!("s3://{}", self.source)))
     }
 
     /// Delivers an inventory of these entries.
-    pub fn write(&self, shape: Shape, hours_ago: u64, entries: &[Entry]) -> WrittenInventory {
+    pub(crate) fn write(&self, shape: Shape, hours_ago: u64, entries: &[Entry]) -> WrittenInventory {
         let created = ago(std::time::Duration::from_secs(3600 * hours_ago));
         let spec = InventorySpec { source_bucket: self.source.clone(), created, ..InventorySpec::new(shape) };
         let to =
@@ -117,13 +122,13 @@ impl Cloud {
     }
 
     /// Backs up by the newest inventory.
-    pub fn back_up(&self, options: &[&str]) -> Run {
+    pub(crate) fn back_up(&self, options: &[&str]) -> Run {
         let (source, inventories) = (format!("s3://{}", self.source), format!("s3://{}/inv", self.inventories));
         self.on_vault("backup", &[&["--source", &source, "--inventory", &inventories], options].concat())
     }
 
     /// Runs a command on the vault.
-    pub fn on_vault(&self, command: &str, options: &[&str]) -> Run {
+    pub(crate) fn on_vault(&self, command: &str, options: &[&str]) -> Run {
         let vault = self.vault_location();
         self.program.json(&[&[command, "--vault", &vault], options].concat())
     }
@@ -131,6 +136,17 @@ impl Cloud {
     /// Settings that go past the proxy.
     fn direct(&self) -> Settings {
         Settings::new(settings(self.server, &self.server.endpoint()))
+    }
+}
+
+/// Compares what two buckets hold, and names the first difference rather than showing all bytes.
+#[track_caller]
+pub(crate) fn assert_same(found: &Bucket, expected: &Bucket) {
+    let keys = |bucket: &Bucket| bucket.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(found), keys(expected));
+    for (key, (bytes, attributes)) in found {
+        assert_eq!(attributes, &expected[key].1, "attributes of {key}");
+        assert!(*bytes == expected[key].0, "{key} has other bytes");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use stocktake_core::{InventoryReader, Result};
+use stocktake_core::{InventoryReader, Location, Result, Vault};
 use stocktake_fs::FsVault;
 use stocktake_inventory::{InventoryRoot, ManifestReader};
 
@@ -27,6 +27,41 @@ pub fn open_inventories(location: &str, settings: &Settings) -> Result<Arc<dyn I
         Place::Bucket(store) => {
             let bucket = store.without_prefix();
             Arc::new(ManifestReader::new(Arc::new(bucket.vault()), store.url().prefix(), bucket.to_string()))
+        }
+    })
+}
+
+/// Where inventories are written to.
+#[derive(Clone, Debug)]
+pub struct OpenInventoryStore {
+    /// The bucket, whole, or the folder: names of files are counted from its root.
+    pub store: Arc<dyn Vault>,
+    /// The bucket's name; of a folder, its last part. What a manifest calls its destination.
+    pub bucket: String,
+    /// The prefix within the bucket. Empty for a folder.
+    pub prefix: String,
+    /// The location of the root, behind which names are shown.
+    pub root: Location,
+}
+
+/// Opens a bucket or folder for inventories to be written to, as
+/// [`create_inventory`](crate::inventory::create_inventory) does.
+///
+/// # Errors
+/// As [`open_inventories`].
+pub fn open_inventory_store(location: &str, settings: &Settings) -> Result<OpenInventoryStore> {
+    let place = Place::open(location, settings)?;
+    let bucket = place.bucket();
+    Ok(match place {
+        Place::Folder(path) => {
+            let root = Location::new(path.display().to_string());
+            OpenInventoryStore { store: Arc::new(FsVault::new(path)), bucket, prefix: String::new(), root }
+        }
+        #[cfg(feature = "s3")]
+        Place::Bucket(store) => {
+            let (whole, prefix) = (store.without_prefix(), store.url().prefix().to_owned());
+            let root = whole.url().location();
+            OpenInventoryStore { store: Arc::new(whole.vault()), bucket, prefix, root }
         }
     })
 }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use stocktake_core::{Clock, InventoryReader, Location, Result, Source, Target, Vault};
 use stocktake_fs::{FsListing, FsSource, FsTarget, FsVault};
 
-pub use inventories::open_inventories;
+pub use inventories::{OpenInventoryStore, open_inventories, open_inventory_store};
 use place::Place;
 pub use settings::Settings;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use clap::Args;
 use futures::TryStreamExt;
 use serde::Serialize;
-use stocktake::{KeyRange, LevelItem, display_key, level};
+use stocktake::{KeyRange, LevelItem, Row, display_key, level};
 
 use crate::args::SnapshotArgs;
 use crate::exit::{Outcome, Result};
@@ -46,7 +46,7 @@ pub(crate) async fn run(args: BrowseArgs, session: &Session) -> Result<Outcome> 
             match item {
                 LevelItem::Prefix(prefix) => write_prefix(&prefix, &mut summary, session)?,
                 LevelItem::Object(row) => {
-                    let row = row.as_ref();
+                    let row = Row::as_ref(&row);
                     let row = ObjectRow::new(&row);
                     session.output.row(&row, &row)?;
                     summary.objects += 1;
