@@ -29,9 +29,10 @@ impl Tally {
 }
 
 impl AddAssign for Tally {
+    /// Stops at the greatest numbers there are, which only a damaged record can reach.
     fn add_assign(&mut self, other: Self) {
-        self.objects += other.objects;
-        self.bytes += other.bytes;
+        self.objects = self.objects.saturating_add(other.objects);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 
@@ -123,4 +124,15 @@ pub struct RequestCounts {
     pub target_head: u64,
     /// PUT on the target.
     pub target_put: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_stop_at_the_greatest_number() {
+        let most = Tally { objects: u64::MAX, bytes: u128::MAX };
+        assert_eq!([most, Tally::one(1)].into_iter().sum::<Tally>(), most);
+    }
 }

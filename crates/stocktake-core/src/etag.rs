@@ -99,9 +99,14 @@ impl ETagCode {
     }
 
     /// Rebuilds a code from its stored parts, as [`ETagCode::into_parts`] gave them.
-    /// `None` for a kind that does not exist.
+    /// `None` for parts that no tag has.
     pub fn from_parts(digest: [u8; 16], kind: u16) -> Option<Self> {
-        let known = matches!(kind & !UPPER, ABSENT..=10_001 | TEXT);
+        const LAST: u16 = PLAIN + MAX_PARTS;
+        let known = match kind {
+            ABSENT => digest == [0; 16],
+            TEXT => true,
+            _ => matches!(kind & !UPPER, PLAIN..=LAST),
+        };
         known.then_some(Self { digest, kind })
     }
 
@@ -240,6 +245,20 @@ mod tests {
         for text in ["Ab75b9c0f1b6a831c399e26977266100", "-03", "-0", "-10001", "-", "x"] {
             let tag = if text.len() == 32 { text.to_owned() } else { format!("{MD5}{text}") };
             assert!(ETagCode::of(&tag).is_text(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn parts_that_no_tag_has_are_refused() {
+        let parts = |first, kind| ETagCode::from_parts([first; 16], kind);
+        assert_eq!(parts(0, ABSENT), Some(ETagCode::ABSENT));
+        assert!(
+            [(1, PLAIN), (1, UPPER | PLAIN), (1, PLAIN + MAX_PARTS), (1, TEXT)]
+                .iter()
+                .all(|(first, kind)| parts(*first, *kind).is_some())
+        );
+        for (first, kind) in [(1, ABSENT), (0, UPPER), (1, PLAIN + MAX_PARTS + 1), (1, UPPER | TEXT)] {
+            assert_eq!(parts(first, kind), None, "{kind:#x}");
         }
     }
 

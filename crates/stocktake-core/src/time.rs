@@ -1,6 +1,7 @@
 //! Points in time, in milliseconds since 1970 in UTC.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -11,6 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Shown, parsed and serialised as RFC 3339 with milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
+
+/// The years 0 to 9999, in milliseconds since 1970.
+const WRITABLE: RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
 impl Timestamp {
     /// The point `millis` milliseconds after 1970.
@@ -24,8 +28,11 @@ impl Timestamp {
     }
 
     /// Reads RFC 3339, with any offset and any fraction (cut to milliseconds).
+    ///
+    /// `None` also for a time that its offset, or a leap second, moves out of the years that RFC 3339 can write.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
+        let time = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
+        WRITABLE.contains(&time).then_some(Self(time))
     }
 
     /// How long `self` is after `earlier`; zero when it is not.
@@ -71,6 +78,17 @@ mod tests {
         let time = Timestamp::from_millis(1_772_326_800_000);
         assert_eq!(time.to_string(), "2026-03-01T01:00:00.000Z");
         assert_eq!(Timestamp::parse_rfc3339("2026-03-01T02:00:00+01:00"), Some(time));
+    }
+
+    #[test]
+    fn what_is_read_can_be_written() {
+        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
+        }
+        for text in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"] {
+            let time = Timestamp::parse_rfc3339(text).unwrap();
+            assert_eq!(Timestamp::parse_rfc3339(&time.to_string()), Some(time), "{text}");
+        }
     }
 
     #[test]
