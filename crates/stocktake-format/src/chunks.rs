@@ -5,16 +5,16 @@
 //! pack count u32, then each: job [16]   own u16   worker u16   seq u32
 //! chunk count u32, then each: pack index u32   block offset u32   block length u32   offset u32   length u32   hash [16]
 //! ```
-//! Chunks follow each other in the object. A list has at most [`MAX_CHUNKS`]
-//! chunks: the larger an object, the larger its chunks ([`ChunkSizes`]).
+//! Chunks follow each other in the object. A list takes 36 bytes a chunk: 18 bytes
+//! for each mebibyte of the object, 9 for one of more than half a tebibyte.
 
 use stocktake_core::{ContentHash, Extent, JobId, PackId};
 
 use crate::wire::{Reader, length};
 use crate::{FormatError, Result};
 
-/// The most chunks an object is cut into, about: a list then takes 9 MiB.
-pub const MAX_CHUNKS: u64 = 262_144;
+/// Objects larger than this, in bytes, are cut into larger chunks, to keep their lists short.
+const LARGE_OBJECT_BYTES: u64 = 512 << 30;
 
 const VERSION: u8 = 1;
 const PACK_BYTES: usize = 24;
@@ -32,16 +32,13 @@ pub struct ChunkSizes {
 }
 
 impl ChunkSizes {
-    /// The sizes for an object of `size` bytes: 2 MiB on average, doubled until the list is short enough.
+    /// The sizes for an object of `size` bytes: 2 MiB on average, 4 MiB above half a tebibyte.
     ///
-    /// They depend on the size by powers of two alone, so an object that grows a
-    /// little is cut at the same places.
+    /// They do not depend on the size otherwise, so an object that grows or
+    /// shrinks is cut at the same places.
     pub fn for_object(size: u64) -> Self {
-        let mut average: usize = 2 << 20;
-        while size / average as u64 > MAX_CHUNKS && average < 64 << 20 {
-            average *= 2;
-        }
-        Self { min: average / 4, average, max: (average * 4).min(crate::MAX_BLOCK_BYTES) }
+        let average: usize = if size > LARGE_OBJECT_BYTES { 4 << 20 } else { 2 << 20 };
+        Self { min: average / 4, average, max: average * 4 }
     }
 }
 
@@ -157,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn lists_stay_short_whatever_the_object() {
-        assert_eq!(ChunkSizes::for_object(100 << 20).average, 2 << 20);
-        let huge = ChunkSizes::for_object(5 << 40);
-        assert!((5_u64 << 40) / huge.average as u64 <= MAX_CHUNKS && huge.max <= crate::MAX_BLOCK_BYTES);
+    fn the_list_of_the_largest_object_fits_a_block() {
+        let sizes = ChunkSizes::for_object(20 << 40);
+        let list_bytes = (20_usize << 40) / sizes.average * CHUNK_BYTES;
+        assert!(list_bytes < crate::MAX_BLOCK_BYTES && sizes.max < crate::MAX_BLOCK_BYTES);
     }
 }
