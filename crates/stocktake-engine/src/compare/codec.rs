@@ -48,8 +48,18 @@ pub(super) fn put_tail(out: &mut Vec<u8>, entry: &EntryRef<'_>) {
 }
 
 /// How many bytes two keys have in common at their beginning.
+#[inline]
 pub(super) fn shared_prefix(a: &[u8], b: &[u8]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+    let (eights_a, eights_b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    let mut shared = 0;
+    for (a, b) in eights_a.iter().zip(eights_b) {
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differing != 0 {
+            return shared + differing.trailing_zeros() as usize / 8;
+        }
+        shared += 8;
+    }
+    shared + a[shared..].iter().zip(&b[shared..]).take_while(|(a, b)| a == b).count()
 }
 
 /// Takes values off the front of a frame. Every method gives `None` when the bytes are not what was written.
@@ -156,6 +166,15 @@ mod tests {
                 prop_assert_eq!(&back, entry);
             }
             prop_assert!(taker.0.is_empty());
+        }
+
+        #[test]
+        fn a_shared_prefix_is_as_long_as_it_can_be(
+            shared in proptest::collection::vec(any::<u8>(), 0..40),
+            rests in proptest::collection::vec(proptest::collection::vec(0..2_u8, 0..20), 2),
+        ) {
+            let [a, b] = [0, 1].map(|n: usize| [&shared[..], &rests[n]].concat());
+            prop_assert_eq!(shared_prefix(&a, &b), a.iter().zip(&b).take_while(|(a, b)| a == b).count());
         }
 
         #[test]

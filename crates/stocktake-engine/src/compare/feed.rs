@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Batches that a reader may be ahead of the worker.
-const BATCHES_AHEAD: usize = 2;
+/// Batches that wait for the worker. Readers decode ahead by themselves.
+const BATCHES_AHEAD: usize = 1;
 
 type Message = Result<Option<EntryBatch>>;
 

@@ -17,6 +17,7 @@
 //! `sort` walk in order, `merge` decides, `changes` keeps what was found, `roads`
 //! leads through them, and `guards` judges the counts.
 
+mod arena;
 mod changes;
 mod codec;
 mod cursor;
@@ -36,6 +37,7 @@ mod part;
 mod partition;
 mod partitioned;
 mod roads;
+mod run;
 mod scratch;
 mod side;
 mod sieve;

@@ -12,6 +12,8 @@
 
 use std::cmp::Ordering;
 
+use super::codec::shared_prefix;
+
 /// Where and with what a key parts from a smaller one. The greater the code, the greater the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct OffsetCode(u64);
@@ -55,7 +57,9 @@ pub(super) fn compare_tied(code: OffsetCode, a: &[u8], b: &[u8]) -> (Ordering, O
 /// Compares two keys whose first `shared` words are known to be equal.
 fn compare_from(shared: usize, a: &[u8], b: &[u8]) -> (Ordering, OffsetCode) {
     let words = a.len().max(b.len()).div_ceil(WORD_BYTES);
-    let differing = (first_differing_byte(a, b, shared * WORD_BYTES) / WORD_BYTES..words)
+    let known = (shared * WORD_BYTES).min(a.len()).min(b.len());
+    let first_differing = known + shared_prefix(&a[known..], &b[known..]);
+    let differing = (first_differing / WORD_BYTES..words)
         .map(|place| (place, word(a, place), word(b, place)))
         .find(|(_, a, b)| a != b);
     if let Some((place, word_a, word_b)) = differing {
@@ -66,23 +70,6 @@ fn compare_from(shared: usize, a: &[u8], b: &[u8]) -> (Ordering, OffsetCode) {
         Ordering::Equal => (Ordering::Equal, OffsetCode::EQUAL),
         order => (order, OffsetCode::new(LENGTH_PLACE, a.len().max(b.len()) as u32)),
     }
-}
-
-/// The first place from `from` on where two keys differ; the end of the shorter if there is none.
-#[inline]
-fn first_differing_byte(a: &[u8], b: &[u8], from: usize) -> usize {
-    let end = a.len().min(b.len());
-    let from = from.min(end);
-    let (a, b) = (&a[from..end], &b[from..end]);
-    let (eights_a, eights_b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
-    for (index, (a, b)) in eights_a.iter().zip(eights_b).enumerate() {
-        let difference = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
-        if difference != 0 {
-            return from + 8 * index + difference.trailing_zeros() as usize / 8;
-        }
-    }
-    let compared = 8 * eights_a.len();
-    from + compared + a[compared..].iter().zip(&b[compared..]).take_while(|(a, b)| a == b).count()
 }
 
 /// The word at a place, as a number that compares like its bytes.
