@@ -50,7 +50,7 @@ pub use listing::ObjectStoreListing;
 #[cfg(feature = "s3")]
 pub use open::OpenStore;
 pub use settings::{Addressing, StoreSettings};
-pub use source::ObjectStoreSource;
+pub use source::{ETagCase, ObjectStoreSource};
 pub use target::ObjectStoreTarget;
 pub use url::{Scheme, StoreUrl};
 pub use vault::ObjectStoreVault;

@@ -12,8 +12,8 @@ use url::Url;
 
 use crate::s3_list::S3List;
 use crate::{
-    Addressing, ObjectStoreListing, ObjectStoreSource, ObjectStoreTarget, ObjectStoreVault, Scheme, StoreSettings,
-    StoreUrl,
+    Addressing, ETagCase, ObjectStoreListing, ObjectStoreSource, ObjectStoreTarget, ObjectStoreVault, Scheme,
+    StoreSettings, StoreUrl,
 };
 
 /// How often a request is repeated here. The engine repeats for longer.
@@ -65,7 +65,11 @@ impl OpenStore {
 
     /// The **whole bucket** as a source: its keys are those that inventories and listings show.
     pub fn source(&self) -> ObjectStoreSource {
-        ObjectStoreSource::new(self.store(), self.url.without_prefix().location())
+        let etag_case = match self.url.scheme() {
+            Scheme::S3 => ETagCase::Lower,
+            Scheme::Oss => ETagCase::Upper,
+        };
+        ObjectStoreSource::new(self.store(), self.url.without_prefix().location()).with_etag_case(etag_case)
     }
 
     /// A listing of the keys below the folder, each whole and byte for byte as the bucket has it.

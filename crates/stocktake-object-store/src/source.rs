@@ -27,12 +27,33 @@ pub struct ObjectStoreSource {
     store: Arc<dyn ObjectStore>,
     location: Location,
     prefix: Prefix,
+    etag_case: ETagCase,
+}
+
+/// How a store writes the hex digits of its ETags. Conditions are compared as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ETagCase {
+    /// As the entries do that are asked for.
+    #[default]
+    AsListed,
+    /// In lower case, as Amazon S3 and most of those that imitate it.
+    Lower,
+    /// In upper case, as Alibaba OSS.
+    Upper,
 }
 
 impl ObjectStoreSource {
     /// The whole of `store`. The location is for messages and records.
     pub fn new(store: Arc<dyn ObjectStore>, location: Location) -> Self {
-        Self { store, location, prefix: Prefix::default() }
+        Self { store, location, prefix: Prefix::default(), etag_case: ETagCase::default() }
+    }
+
+    /// The same store, known to write its ETags like this. An inventory may come from
+    /// elsewhere and write the same tags in the other case.
+    #[must_use]
+    pub fn with_etag_case(mut self, case: ETagCase) -> Self {
+        self.etag_case = case;
+        self
     }
 
     /// The same store, where `prefix/` stands before every key.
@@ -48,12 +69,12 @@ impl ObjectStoreSource {
         self.prefix.path_of(key.as_bytes()).map_err(unsupported)
     }
 
-    fn options(wanted: Wanted<'_>, range: Option<&Range<u64>>) -> GetOptions {
+    fn options(&self, wanted: Wanted<'_>, range: Option<&Range<u64>>) -> GetOptions {
         let mut options = GetOptions { range: range.cloned().map(GetRange::Bounded), ..GetOptions::default() };
         if let Wanted::Exactly(entry) = wanted {
             options.version.clone_from(&entry.version);
             if entry.version.is_none() {
-                options.if_match = entry.etag.as_ref().map(quoted);
+                options.if_match = entry.etag.as_ref().map(|etag| quoted(etag, self.etag_case));
             }
         }
         options
@@ -78,7 +99,7 @@ impl Source for ObjectStoreSource {
         if range.as_ref().is_some_and(Range::is_empty) {
             return Err(Error::invalid(format!("an empty range of {key}")));
         }
-        let answer = self.store.get_opts(&path, Self::options(wanted, range.as_ref())).await;
+        let answer = self.store.get_opts(&path, self.options(wanted, range.as_ref())).await;
         let GetResult { payload, meta, range: given, attributes: with, .. } =
             answer.map_err(|error| self.read_failed(wanted, error))?;
         if let Wanted::Exactly(entry) = wanted
@@ -114,8 +135,15 @@ impl ObjectStoreSource {
 }
 
 /// A tag as it stands in a condition. A weak one brings its own quotes.
-fn quoted(etag: &ETag) -> String {
-    if etag.as_str().ends_with('"') { etag.to_string() } else { format!("\"{etag}\"") }
+fn quoted(etag: &ETag, case: ETagCase) -> String {
+    // Only tags that are hex digits have a case that does not matter.
+    let is_hex = !etag.code().is_text();
+    let text = match case {
+        ETagCase::Lower if is_hex => etag.as_str().to_ascii_lowercase(),
+        ETagCase::Upper if is_hex => etag.as_str().to_ascii_uppercase(),
+        _ => etag.to_string(),
+    };
+    if text.ends_with('"') { text } else { format!("\"{text}\"") }
 }
 
 /// Whether the answer is the version that `entry` describes.
@@ -220,8 +248,12 @@ mod tests {
 
     #[test]
     fn tags_in_conditions_are_quoted_once() {
-        assert_eq!(quoted(&ETag::new("\"abc\"")), "\"abc\"");
-        assert_eq!(quoted(&ETag::new("W/\"abc\"")), "W/\"abc\"");
-        assert_eq!(quoted(&ETag::new("*")), "\"*\"");
+        let shown = |tag: &str, case| quoted(&ETag::new(tag), case);
+        assert_eq!(shown("\"abc\"", ETagCase::AsListed), "\"abc\"");
+        assert_eq!(shown("W/\"abc\"", ETagCase::Upper), "W/\"abc\"");
+        assert_eq!(shown("*", ETagCase::AsListed), "\"*\"");
+        let (lower, upper) = ("\"0cc175b9c0f1b6a831c399e269772661-2\"", "\"0CC175B9C0F1B6A831C399E269772661-2\"");
+        assert_eq!((shown(upper, ETagCase::Lower), shown(lower, ETagCase::Upper)), (lower.into(), upper.into()));
+        assert_eq!(shown(upper, ETagCase::AsListed), upper);
     }
 }
