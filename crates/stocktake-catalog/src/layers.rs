@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::table::Table;
 
 /// Reads of the bases under way in a scan.
-const BASE_READS: usize = 4;
+const BASE_READS: usize = 8;
 
 /// Reads of each run under way in a scan; there may be two dozen runs.
 const RUN_READS: usize = 2;

@@ -49,8 +49,14 @@
 //! - Nothing is visible before its slot, and all that a slot refers to was stored before.
 //! - A segment is decoded again before it is stored, and what a rewrite yields is compared with sums that were kept
 //!   up by what changed alone. So no rewrite can lose or alter a row unnoticed.
-//! - Memory does not depend on the number of rows: a scan takes one stream of about four mebibytes for each run, a
-//!   writer at most two segments of some 30 MB, and a snapshot its root, 400 bytes for each half million rows.
+//! - Memory does not depend on the number of rows: a scan takes some sixteen mebibytes for the bases and four for
+//!   each run, a writer at most two segments of some 30 MB, and a snapshot its root, 500 bytes for each base.
+//!
+//! # What it costs
+//!
+//! Measured with a million rows, keys of three kinds, random ETags and hashes, on one core: 46 to 59 bytes a row
+//! stored; 0.13 s to read all entries, 0.3 s to read all rows, 2 s to write them, half of it to prove and sum them;
+//! a job with a thousand changes 0.01 s; a look-up 3 ms, of a row group of 16,384 rows.
 //!
 //! # What it does not do
 //!

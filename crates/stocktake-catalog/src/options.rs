@@ -22,7 +22,7 @@ pub struct CatalogOptions {
     pub fan_out: usize,
     /// The most delta runs a snapshot may have, and so what a reader may have to merge. Default 24.
     pub max_runs: usize,
-    /// Rows of a row group in base segments: what a look-up reads. Default 32,768.
+    /// Rows of a row group in base segments: what a look-up reads. Default 16,384.
     pub base_group_rows: usize,
     /// Rows of a row group in delta segments. Default 8,192.
     pub delta_group_rows: usize,

@@ -10,7 +10,7 @@
 //! ```text
 //! "PAR1" or "PARE"
 //! row group 0: chunks of the entry columns, then of the content columns
-//! row group 1 ...                            up to 32,768 rows each, in a delta 8,192
+//! row group 1 ...                            up to 16,384 rows each, in a delta 8,192
 //! footer                                    ┐ the tail
 //! length of the footer, "PAR1" or "PARE"    ┘
 //! ```
@@ -46,8 +46,8 @@
 //!
 //! # How it is written
 //!
-//! Row groups are small, so that one key costs one read of less than two
-//! mebibytes and a merge of many segments little memory. Statistics are exact and
+//! Row groups are small, so that one key costs one read of about a mebibyte
+//! and a merge of many segments little memory. Statistics are exact and
 //! whole for `key` in each row group; they are the index. There is no page
 //! index, since a column chunk has one page (of version 1) unless its values
 //! take more than 16 MiB: some readers, DuckDB 2.0 among them, decrypt no further
@@ -118,7 +118,7 @@ impl SegmentKind {
     /// Deltas have smaller ones, since a look-up may have to read one of every run.
     pub fn row_group_rows(self) -> usize {
         match self {
-            Self::Base => 32_768,
+            Self::Base => 16_384,
             Self::Delta => 8192,
         }
     }
