@@ -1,0 +1,554 @@
+//! Writes the seeds of every corpus: what real writers write, and hostile cases by name.
+//!
+//! Seeds whose names begin with `ok-` are accepted by their target; the test of
+//! the corpus checks that. Others in a corpus, such as inputs that once failed,
+//! are left as they are. Encrypted Parquet has random nonces, so those seeds
+//! differ from run to run.
+
+#![allow(clippy::unwrap_used, reason = "a generator fails by panicking")]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, Int32Array, Int64Array, RecordBatch};
+use arrow::array::{StringArray, TimestampMicrosecondArray};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::executor::block_on;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression as PageCompression, Encoding, ZstdLevel};
+use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use serde_json::{Value, json};
+use stocktake_core::memory::MemoryVault;
+use stocktake_core::{
+    Attributes, ContentHash, ETagCode, Entry, EntryFlags, Extent, InventoryVersions, JobId, RootRef, SeededEntropy,
+    SnapshotRecord, Tally, Timestamp, Vault,
+};
+use stocktake_format::segment::{SegmentKind, SegmentWriter, key_name};
+use stocktake_format::{
+    Block, Chunk, ChunkList, Expiry, Fence, Item, ItemFacts, ItemKind, KeyFile, KeyProvider, OpenFlag, PackWriter,
+    Root, Run, SegmentRef, Slot, StateSum, VaultConfig, VaultKey, encode_document, names,
+};
+use stocktake_fuzz::{BUCKET, DOCUMENT, PARQUET_KEY, SEGMENT_KEY_NAME, VAULT, VAULT_KEYS, pack_id};
+use stocktake_testkit::conformance::catalog;
+use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, batches, write};
+
+const MD5: &str = "0cc175b9c0f1b6a831c399e269772661";
+
+fn main() {
+    values();
+    vault();
+    documents();
+    segments();
+    parquet_files();
+    manifests();
+    csv_files();
+    data_files();
+}
+
+/// Keeps one seed.
+fn seed(target: &str, name: &str, bytes: impl AsRef<[u8]>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(name), bytes).unwrap();
+}
+
+fn job() -> JobId {
+    "0195513d-9a00-7000-8000-0123456789ab".parse().unwrap()
+}
+
+fn values() {
+    seed("etag", "ok-md5", MD5);
+    seed("etag", "ok-parts-upper-case", format!("{}-10000", MD5.to_uppercase()));
+    seed("etag", "mixed-case", "0CC175B9c0f1b6a831c399e269772661");
+    seed("etag", "too-many-parts", format!("{MD5}-10001"));
+    seed("etag", "quoted", format!("\"{MD5}\""));
+    seed("etag", "weak", "W/\"abc\"");
+    let (digest, kind) = ETagCode::of(&format!("{MD5}-3")).into_parts();
+    seed("etag", "stored", [&digest[..], &kind.to_le_bytes()].concat());
+    seed("etag", "stored-absent-upper-case", [&[0; 16][..], &[0, 0x80]].concat());
+
+    seed("key", "ok-plus-and-percent", "2026/a+b%2Bc%3D%E6%97%A5%0A");
+    seed("key", "ok-dots", "/..//a%00%0D%0A%22%2C/");
+    seed("key", "lone-percent", "bad%4");
+    seed("key", "no-digits", "bad%ZZ");
+    seed("key", "stray-bytes", b"\xff\xfe%FF\x80%");
+
+    seed("id", "ok-job", job().to_string());
+    seed("id", "ok-pack", pack_id().to_string());
+    seed("id", "ok-vault", VAULT.to_string());
+    seed("id", "ok-sum", StateSum::default().to_hex());
+    seed("id", "ok-segment", names::base_segment(job(), 7, "0123456789abcdef"));
+    seed("id", "leading-zero", format!("{}/0.3-017", job()));
+
+    for (name, text) in [
+        ("ok-s3", "2026-03-01T00:00:00.000Z"),
+        ("ok-oss", "2026-03-01T16-05-59Z"),
+        ("ok-leap-second", "2016-12-31T23:59:60.999Z"),
+        ("ok-offset", "2026-03-01T02:00:00+01:00"),
+        ("ok-long-fraction", "1969-12-31T23:59:59.9999999999999+00:00"),
+        ("ok-size", "9223372036854775807"),
+        ("ok-truth", "TRUE"),
+        ("before-year-0", "0000-01-01T00:00:00+23:59"),
+        ("after-year-9999", "9999-12-31T23:59:59-23:59"),
+        ("no-such-day", "2026-02-29T00:00:00Z"),
+        ("size-overflows", "9223372036854775808"),
+        ("size-negative", "-1"),
+    ] {
+        seed("time", name, text);
+    }
+}
+
+fn item(key: &VaultKey, raw: &[u8], offset: u32, length: u32, kind: ItemKind) -> Item {
+    let mut hasher = key.content_hasher();
+    hasher.update(&raw[offset as usize..(offset + length) as usize]);
+    Item { offset, length, hash: hasher.finish_full(), kind }
+}
+
+fn facts() -> Box<ItemFacts> {
+    Box::new(ItemFacts {
+        key: b"2026/\xff\n.jpg".to_vec(),
+        size: 12,
+        last_modified: 1_772_326_800_000,
+        etag: format!("{MD5}-3"),
+        class: "STANDARD".into(),
+        attributes: attributes().encode(),
+    })
+}
+
+fn attributes() -> Attributes {
+    Attributes {
+        content_type: Some("image/jpeg".into()),
+        user: [("owner".to_owned(), "a \"b\"".to_owned())].into(),
+        ..Attributes::default()
+    }
+}
+
+fn vault() {
+    seed("attributes", "ok-some", attributes().encode());
+    seed("attributes", "ok-none", "");
+    seed("attributes", "nested", "[".repeat(500));
+
+    for (key, name) in VAULT_KEYS.iter().zip(["ok-encrypted", "ok-plain"]) {
+        let mut writer = PackWriter::new(key, pack_id());
+        let text = b"some text, some text, some text, some text, some text, some text";
+        let items = vec![
+            item(key, text, 0, 10, ItemKind::Object(facts())),
+            item(key, text, 10, 54, ItemKind::ChunkList(facts())),
+        ];
+        writer.append(Block::compress(text, items, 3));
+        writer.append(Block::compress(b"noise", vec![item(key, b"noise", 0, 5, ItemKind::Chunk)], 3));
+        seed("pack", name, writer.finish());
+        seed("pack", &format!("{name}-empty"), PackWriter::new(key, pack_id()).finish());
+        let slot = Slot::Abort { by: "collector".into(), reason: "the job was silent for 14 days".into() };
+        seed("document", name, encode_document(key, DOCUMENT, &slot));
+    }
+    seed("pack", "directory-longer-than-pack", b"STKP\x01\x00\x00\x00\xff\xff\xff\xffSTKPEND1");
+
+    let directory = directory_bytes();
+    seed("directory", "ok-all-kinds", &directory);
+    seed("directory", "ok-empty", [0; 4]);
+    seed("directory", "absurd-count", [&u32::MAX.to_le_bytes()[..], &directory[4..]].concat());
+
+    let chunk = |seq, length| Chunk {
+        extent: Extent {
+            pack: stocktake_core::PackId { seq, ..pack_id() },
+            block_offset: 8,
+            block_length: 100,
+            offset: 0,
+        },
+        length,
+        hash: ContentHash([3; 16]),
+    };
+    let list = ChunkList { hash: [2; 32], size: 30, chunks: vec![chunk(4, 10), chunk(1, 15), chunk(4, 5)] };
+    seed("chunk_list", "ok-three", list.encode());
+    seed("chunk_list", "ok-empty", ChunkList { hash: [2; 32], size: 0, chunks: vec![] }.encode());
+    seed("chunk_list", "other-sum", ChunkList { size: 31, ..list }.encode());
+
+    let config = VaultConfig {
+        id: VAULT,
+        encrypted: true,
+        created: Timestamp::from_millis(1_772_326_800_000),
+        software: "stocktake 0.1.0".into(),
+        capabilities: MemoryVault::new().capabilities(),
+    };
+    let text = String::from_utf8(config.encode()).unwrap();
+    seed("config", "ok-encrypted", &text);
+    seed("config", "newer", text.replace("\"version\": 1", "\"version\": 2"));
+    seed("config", "before-year-0", text.replace("2026-03-01T01:00:00.000Z", "0000-01-01T00:00:00+23:59"));
+
+    let provider = KeyFile::new(&[3; 32]).unwrap();
+    let wrapped = block_on(provider.wrap(VAULT, "first", &[7; 32], &SeededEntropy::new(1))).unwrap();
+    seed("wrapped_key", "ok-key-file", wrapped.encode());
+    let mut odd = wrapped;
+    odd.parameters = json!({ "kdf": "argon2id", "memory_kib": 65536, "salt": [1e300, null] });
+    seed("wrapped_key", "ok-odd-parameters", odd.encode());
+    odd.wrapped = "zz".repeat(48);
+    seed("wrapped_key", "no-hexadecimal", odd.encode());
+}
+
+/// A directory of one block with one item of each kind, laid out as the format says.
+fn directory_bytes() -> Vec<u8> {
+    let mut out = Vec::new();
+    for number in [1_u32, 8, 100, 64, 3] {
+        out.extend(number.to_le_bytes());
+    }
+    for kind in [0_u8, 1, 2] {
+        out.push(kind);
+        out.extend([u32::from(kind).to_le_bytes(), 1_u32.to_le_bytes()].concat());
+        out.extend([9; 32]);
+        if kind != 1 {
+            out.extend([12_i64.to_le_bytes(), 1_772_326_800_000_i64.to_le_bytes()].concat());
+            for text in ["2026/a.jpg", MD5, "STANDARD", "{}"] {
+                out.extend((text.len() as u32).to_le_bytes());
+                out.extend(text.as_bytes());
+            }
+        }
+    }
+    out
+}
+
+fn documents() {
+    let json = |value: Value| value.to_string();
+    let spec = catalog::job(3, Some(job()));
+    seed("records", "ok-open", serde_json::to_vec(&OpenFlag::backup(&spec, "stocktake 0.1.0")).unwrap());
+    seed("records", "ok-expiry", serde_json::to_vec(&Expiry { expired: spec.started }).unwrap());
+    seed("records", "expired-before-year-0", json(json!({ "expired": "0000-01-01T00:00:00+23:59" })));
+    let record = SnapshotRecord {
+        id: spec.id,
+        name: spec.name,
+        plan: spec.plan,
+        trigger: spec.trigger,
+        parent: spec.parent,
+        started: spec.started,
+        committed: spec.started,
+        total: Tally { objects: 3, bytes: u128::from(u64::MAX) * 7 },
+        state_sum: StateSum::default().to_hex(),
+        root: RootRef { name: names::root(job(), "0123456789abcdef"), hash: "00".repeat(32) },
+        software: "stocktake 0.1.0".to_owned(),
+        summary: catalog::summary(),
+    };
+    seed("records", "ok-commit", serde_json::to_vec(&Slot::Commit { record }).unwrap());
+    let abort = Slot::Abort { by: "collector".into(), reason: String::new() };
+    seed("records", "ok-abort", serde_json::to_vec(&abort).unwrap());
+
+    let segment = |low: &str, high: &str| SegmentRef {
+        name: names::base_segment(job(), 0, "0123456789abcdef"),
+        hash: [7; 32],
+        bytes: 1000,
+        rows: 3,
+        deletes: 1,
+        low: low.into(),
+        high: high.into(),
+        tail_bytes: 500,
+        tail_hash: ContentHash([9; 16]),
+    };
+    let fence =
+        |low: &str, base| Fence { low: low.into(), live: Tally { objects: 3, bytes: 12 }, base, ..Fence::default() };
+    let fences = vec![fence("", Some(segment("a", "c"))), fence("d", None)];
+    let runs = vec![Run { seq: 1, level: 0, segments: vec![segment("a", "b"), segment("c", "z")] }];
+    let mut root = Root::new(1, 5, fences, runs);
+    seed("records", "ok-root", serde_json::to_vec(&root).unwrap());
+    seed("records", "ok-root-empty", serde_json::to_vec(&Root::empty()).unwrap());
+    for fence in &mut root.fences {
+        fence.live = Tally { objects: u64::MAX, bytes: u128::MAX };
+    }
+    seed("records", "root-sums-overflow", serde_json::to_vec(&root).unwrap());
+}
+
+fn segments() {
+    let rows = (0..12).map(|n| catalog::row(format!("key/{:03}", 2 * n).as_str(), n));
+    let rows = catalog::batch(rows.map(|row| (row.entry.key.clone(), row)).collect());
+    let deleted: Vec<bool> = (0..12).map(|n| n % 3 == 0).collect();
+    assert_ne!(key_name(job(), 1), SEGMENT_KEY_NAME, "seeds are of no real job");
+    for (key, key_text) in VAULT_KEYS.iter().zip(["encrypted", "plain"]) {
+        for (kind, deleted, name) in [(SegmentKind::Base, &[][..], "base"), (SegmentKind::Delta, &deleted, "delta")] {
+            let mut writer = SegmentWriter::new(key, kind, SEGMENT_KEY_NAME, 7);
+            writer.write(&rows, deleted).unwrap();
+            let segment = writer.finish();
+            let tail_bytes = u32::try_from(segment.tail_bytes).unwrap();
+            seed("segment", &format!("ok-{key_text}-{name}"), [&tail_bytes.to_le_bytes()[..], &segment.bytes].concat());
+            seed("records", "ok-refs", serde_json::to_vec(&segment.refs).unwrap());
+        }
+    }
+}
+
+fn parquet_files() {
+    let zstd = PageCompression::ZSTD(ZstdLevel::default());
+    let version1 = || WriterProperties::builder().set_writer_version(WriterVersion::PARQUET_1_0);
+    let version2 = || WriterProperties::builder().set_writer_version(WriterVersion::PARQUET_2_0);
+    let layouts = [
+        ("ok-version-1", version1()),
+        (
+            "ok-version-1-snappy-plain",
+            version1().set_compression(PageCompression::SNAPPY).set_dictionary_enabled(false),
+        ),
+        ("ok-version-2-zstd", version2().set_compression(zstd)),
+        ("ok-version-1-gzip", version1().set_compression(PageCompression::GZIP(Default::default()))),
+        ("ok-version-2-delta", delta(version2())),
+        (
+            "ok-encrypted",
+            delta(version1()).with_file_encryption_properties(
+                FileEncryptionProperties::builder(PARQUET_KEY.to_vec()).build().unwrap(),
+            ),
+        ),
+    ];
+    for (name, properties) in layouts {
+        let properties = properties
+            .set_dictionary_page_size_limit(100)
+            .set_data_page_row_count_limit(16)
+            .set_write_batch_size(8)
+            .set_max_row_group_row_count(Some(40));
+        seed("parquet", name, parquet_bytes(&table(), properties.build()));
+    }
+    let plain = parquet_bytes(&table(), WriterProperties::default());
+    seed("parquet", "cut-in-footer", &plain[plain.len() / 2..]);
+    seed("parquet", "footer-longer-than-file", [&plain[..plain.len() - 8], b"\xff\xff\xff\x7fPAR1"].concat());
+    seed("parquet", "only-magic", b"PAR1\x00\x00\x00\x00PAR1");
+}
+
+fn delta(
+    builder: parquet::file::properties::WriterPropertiesBuilder,
+) -> parquet::file::properties::WriterPropertiesBuilder {
+    let encodings = [
+        ("Key", Encoding::DELTA_BYTE_ARRAY),
+        ("text", Encoding::DELTA_LENGTH_BYTE_ARRAY),
+        ("size", Encoding::DELTA_BINARY_PACKED),
+        ("small", Encoding::DELTA_BINARY_PACKED),
+        ("flag", Encoding::RLE),
+        ("digest", Encoding::DELTA_BYTE_ARRAY),
+    ];
+    let builder = builder.set_dictionary_enabled(false);
+    encodings
+        .into_iter()
+        .fold(builder, |builder, (column, encoding)| builder.set_column_encoding(ColumnPath::from(column), encoding))
+}
+
+/// One column of each kind, with nulls and without.
+fn table() -> RecordBatch {
+    let rows = 0..70_i64;
+    let keys: Vec<String> =
+        rows.clone().map(|row| format!("prefix/{:03}/{}", row, "x".repeat(row as usize % 9))).collect();
+    let digests = rows.clone().map(|row| (row % 3 > 0).then(|| (row * 0x0101_0101).to_le_bytes()[..5].to_vec()));
+    let columns: [(&str, ArrayRef, bool); 6] = [
+        ("Key", Arc::new(BinaryArray::from_iter_values(&keys)), false),
+        (
+            "text",
+            Arc::new(
+                rows.clone()
+                    .map(|row| (row % 4 > 0).then(|| ["A", "B", "日本"][row as usize % 3]))
+                    .collect::<StringArray>(),
+            ),
+            true,
+        ),
+        (
+            "size",
+            Arc::new(rows.clone().map(|row| (row % 7 > 0).then_some(row << (row % 60))).collect::<Int64Array>()),
+            true,
+        ),
+        ("small", Arc::new(rows.clone().map(|row| -row as i32).collect::<Int32Array>()), false),
+        (
+            "flag",
+            Arc::new(rows.clone().map(|row| (row % 5 > 0).then_some(row % 3 == 0)).collect::<BooleanArray>()),
+            true,
+        ),
+        ("digest", Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(digests, 5).unwrap()), true),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+fn parquet_bytes(batch: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    file
+}
+
+fn s3_manifest() -> Value {
+    json!({
+        "sourceBucket": BUCKET,
+        "destinationBucket": "arn:aws:s3:::ops-inventories",
+        "version": "2016-11-30",
+        "creationTimestamp": "1772326800000",
+        "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass",
+        "files": [{ "key": "inv/data/3b0d9f6e.csv.gz", "size": 4_294_967_296_u64, "MD5checksum": MD5 }]
+    })
+}
+
+fn manifests() {
+    seed("manifest", "ok-s3", s3_manifest().to_string());
+    let oss = json!({
+        "creationTimestamp": "1772380800",
+        "destinationBucket": "ops-inventories",
+        "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key, Size, StorageClass, LastModifiedDate, ETag",
+        "files": [{ "MD5checksum": MD5.to_uppercase(), "key": "inv/data/7a1c2b5e.csv.gz", "size": 12586 }],
+        "sourceBucket": "media-store",
+        "version": "2019-09-01"
+    });
+    seed("manifest", "ok-oss", oss.to_string());
+    seed("manifest", "ok-byte-order-mark", [b"\xef\xbb\xbf", s3_manifest().to_string().as_bytes()].concat());
+    let parquet = "message s3.inventory { required binary bucket (STRING); required binary key (STRING); \
+        optional int64 size; optional int64 last_modified_date (TIMESTAMP(MILLIS,true)); \
+        optional binary e_tag (STRING); optional binary storage_class (STRING);}";
+    let orc =
+        "struct<bucket:string,key:string,size:bigint,last_modified_date:timestamp,e_tag:string,storage_class:string>";
+    let file = |key: &str, size: Value| json!({ "key": key, "size": size, "MD5checksum": MD5 });
+    for (name, member, value) in [
+        ("ok-no-files", "files", json!([])),
+        ("ok-file-twice", "files", json!([file("a", json!(1)), file("a", json!(1))])),
+        ("ok-dots-in-key", "files", json!([file("../../etc/passwd", json!(1))])),
+        ("file-twice-differing", "files", json!([file("a", json!(1)), file("a", json!(2))])),
+        ("ok-sizes-overflow", "files", json!([file("a", json!(u64::MAX)), file("b", json!(u64::MAX))])),
+        ("size-negative", "files", json!([file("a", json!(-1))])),
+        ("created-in-seconds-and-more", "creationTimestamp", json!("17723268000")),
+        ("ok-created-as-number", "creationTimestamp", json!(1_772_326_800_000_u64)),
+        ("created-negative", "creationTimestamp", json!("-999999999999")),
+        ("column-twice", "fileSchema", json!("Bucket, Key, key")),
+        ("unknown-format", "fileFormat", json!("Avro")),
+        ("ok-nested-unknown", "more", json!([[[[[[[[1]]]]]]]])),
+    ] {
+        let mut manifest = s3_manifest();
+        manifest[member] = value;
+        seed("manifest", name, manifest.to_string());
+    }
+    seed("manifest", "deeply-nested", "[".repeat(2000));
+
+    seed("schema", "ok-csv", "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass");
+    seed("schema", "ok-other-order-and-case", "KEY,etag ,  size,storageclass,LASTMODIFIEDDATE,NewThing");
+    seed("schema", "column-twice", "Key, ETag, e_tag");
+    seed("schema", "column-missing", "Bucket, Key, Size");
+    seed("schema", "ok-parquet", parquet);
+    seed("schema", "parquet-not-closed", &parquet[..parquet.len() - 1]);
+    seed("schema", "ok-orc", orc);
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The row of one object of S3, with fields replaced.
+fn row(key: &str, size: &str, time: &str, etag: &str) -> String {
+    format!("\"{BUCKET}\",\"{key}\",\"{size}\",\"{time}\",\"{etag}\",\"STANDARD\",\"false\",\"SSE-S3\"\n")
+}
+
+fn csv_files() {
+    const TIME: &str = "2026-01-05T09:30:02.000Z";
+    let plain = |key: &str| row(key, "1", TIME, MD5);
+    let good = [plain("a"), plain("a/"), plain("a/b")].concat();
+    let s3 = |name: &str, text: &str| seed("csv_file", name, format!("0{text}"));
+    s3("ok-siblings", &good);
+    s3("ok-byte-order-mark", &format!("\u{feff}{good}"));
+    s3("ok-no-end-of-line", good.trim_end());
+    s3("ok-carriage-returns", &good.replace('\n', "\r\n"));
+    s3("ok-blank-lines", &format!("\n{good}\n\r\n"));
+    s3(
+        "ok-odd-keys",
+        &[plain("%0A%0D%00%22%2C%09"), plain("..%2F..%2F"), plain("//"), plain("%C3%A9"), plain("e%CC%81")].concat(),
+    );
+    s3("ok-key-not-utf-8", &plain("%FF%FE"));
+    s3("ok-raw-newline-and-quotes", &plain("a\n\"\"b\"\",c"));
+    s3("ok-longest-key", &plain(&"k".repeat(1024)));
+    s3("key-too-long", &plain(&"k".repeat(1025)));
+    s3("key-empty", &plain(""));
+    s3("key-lone-percent", &plain("a%"));
+    s3("key-no-digits", &plain("a%ZZ"));
+    s3("size-empty", &row("a", "", TIME, MD5));
+    s3("size-negative", &row("a", "-1", TIME, MD5));
+    s3("size-overflows", &row("a", "9223372036854775808", TIME, MD5));
+    s3(
+        "ok-etags",
+        &["", "abc", &format!("{MD5}-3"), &format!("\"\"{MD5}\"\""), &MD5.to_uppercase()]
+            .map(|tag| row("a", "1", TIME, tag))
+            .concat(),
+    );
+    s3(
+        "ok-times",
+        &["2026-01-05T09-30-02Z", "2026-01-05T09:30:02+00:00", "2099-01-05T09:30:02.123456Z"]
+            .map(|time| row("a", "1", time, MD5))
+            .concat(),
+    );
+    s3("time-no-date", &row("a", "1", "yesterday", MD5));
+    s3("too-few-fields", "\"photo-store\",\"a\"\n");
+    s3("too-many-fields", &plain("a").replace('\n', ",\"x\"\n"));
+    s3("other-bucket", &plain("a").replace(BUCKET, "elsewhere"));
+    s3("quote-not-closed", &good[..good.len() - 2]);
+    s3("text-behind-quote", &plain("a").replace("\"a\"", "\"a\"b"));
+    let versions = format!(
+        "\"{BUCKET}\",\"a\",\"v2\",\"true\",\"false\",\"1\",\"{TIME}\",\"{MD5}\",\"STANDARD\",\"\",\"\"\n\
+         \"{BUCKET}\",\"a\",\"\",\"false\",\"false\",\"9\",\"{TIME}\",\"{MD5}\",\"STANDARD\",\"\",\"\"\n\
+         \"{BUCKET}\",\"gone\",\"v3\",\"true\",\"true\",\"\",\"{TIME}\",\"\",\"\",\"\",\"\"\n"
+    );
+    seed("csv_file", "ok-versions", format!("2{versions}"));
+
+    let zipped = |name: &str, bytes: &[u8]| seed("csv_file", name, [b"4", bytes].concat());
+    let member = gzip(good.as_bytes());
+    zipped("ok-gzip", &member);
+    zipped("ok-gzip-members", &[&member[..], &gzip(b""), &gzip(plain("z").as_bytes())].concat());
+    zipped("ok-gzip-padding", &[&member[..], &[0; 512]].concat());
+    zipped("gzip-garbage-behind", &[&member[..], b"garbage"].concat());
+    zipped("gzip-cut", &member[..member.len() - 9]);
+    zipped("gzip-no-trailer", &member[..member.len() - 8]);
+    zipped("gzip-bomb-of-one-row", &gzip(&vec![b'a'; 2 << 20]));
+    zipped("gzip-bomb-of-blank-lines", &gzip(&vec![b'\n'; 1 << 20]));
+    zipped("ok-empty-gzip", &gzip(b""));
+    zipped("empty-file", b"");
+}
+
+/// Data files as the inventory writer of tests makes them.
+fn data_files() {
+    for (shape, choice, target, name) in [
+        (Shape::S3Csv, b'4', "csv_file", "ok-s3"),
+        (Shape::OssCsv, b'5', "csv_file", "ok-oss"),
+        (Shape::S3Parquet, 0, "parquet_file", "ok-s3"),
+    ] {
+        for versions in [InventoryVersions::Current, InventoryVersions::All] {
+            let all = versions == InventoryVersions::All;
+            let spec = InventorySpec { versions, ..InventorySpec::new(shape) };
+            let file = data_file(&spec, Synthetic::new(40).before().collect());
+            let name = if all { format!("{name}-versions") } else { name.to_owned() };
+            let choice = if all { choice | 2 } else { choice };
+            let choice = if target == "csv_file" { &[choice][..] } else { &[] };
+            seed(target, &name, [choice, &file].concat());
+        }
+    }
+    let spec = InventorySpec { utf8_keys: false, ..InventorySpec::new(Shape::S3Parquet) };
+    let odd: Vec<Entry> = [&b"\xff\n\0"[..], b"a/", b"a/b"]
+        .map(|key| {
+            let mut entry = Entry::new(key, 7, Timestamp::from_millis(-1)).with_etag("W/odd").with_class("GLACIER");
+            entry.flags = EntryFlags::MULTIPART;
+            entry
+        })
+        .into();
+    seed("parquet_file", "ok-odd-keys", data_file(&spec, batches(&odd)));
+    let without = InventorySpec { without: vec!["ETag"], ..InventorySpec::new(Shape::S3Parquet) };
+    seed("parquet_file", "column-missing", data_file(&without, batches(&odd[1..])));
+    let whole = data_file(&spec, batches(&odd));
+    seed("parquet_file", "cut", &whole[..whole.len() - 20]);
+
+    // Microseconds, small integers, and names as a CSV schema spells them.
+    let columns: [(&str, ArrayRef); 5] = [
+        ("Key", Arc::new(StringArray::from(vec!["a", "b", ""]))),
+        ("Size", Arc::new(Int32Array::from(vec![1, -1, 2]))),
+        ("LastModifiedDate", Arc::new(TimestampMicrosecondArray::from(vec![Some(1), None, Some(i64::MIN)]))),
+        ("ETag", Arc::new(StringArray::from(vec![Some(MD5), None, Some("\"x\"")]))),
+        ("StorageClass", Arc::new(StringArray::from(vec![None, Some("STANDARD"), None]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    seed("parquet_file", "ok-microseconds", parquet_bytes(&batch.slice(0, 1), WriterProperties::default()));
+    seed("parquet_file", "nulls-and-negative-size", parquet_bytes(&batch, WriterProperties::default()));
+}
+
+fn data_file(spec: &InventorySpec, entries: Vec<stocktake_core::EntryBatch>) -> Vec<u8> {
+    let vault = MemoryVault::new();
+    let written = block_on(write(&vault, spec, entries));
+    block_on(vault.read(&written.files[0], None)).unwrap().to_vec()
+}

@@ -1,0 +1,137 @@
+//! Reports of clouds: manifests, schemas, data files.
+//!
+//! Data files are read as a backup reads them, by a manifest that is true to them.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::sync::{Arc, LazyLock};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::StreamExt;
+use md5::{Digest, Md5};
+use serde_json::json;
+use stocktake_core::memory::MemoryVault;
+use stocktake_core::{EntryBatch, Error, InventoryFormat, InventoryReader, MAX_KEY_BYTES, Result};
+use stocktake_inventory::{InventoryManifest, ManifestReader, Schema};
+use tokio::runtime::{Builder, Runtime};
+
+/// Batches that are read of a data file; a small one can hold many.
+const MAX_BATCHES: usize = 4;
+
+/// The bucket that rows of seeds are of.
+pub const BUCKET: &str = "photo-store";
+
+/// The manifest of an inventory.
+pub fn manifest(data: &[u8]) -> bool {
+    let Ok(manifest) = InventoryManifest::parse(data) else { return false };
+    let keys: HashSet<_> = manifest.files.iter().map(|file| &file.key).collect();
+    assert_eq!(keys.len(), manifest.files.len());
+    assert!(manifest.files.iter().all(|file| file.size <= manifest.data_bytes()));
+    assert!(manifest.created.to_string().starts_with("20"), "{}", manifest.created);
+    true
+}
+
+/// The schema of an inventory, in the words of each format.
+pub fn schema(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let mut accepted = false;
+    for format in [InventoryFormat::Csv, InventoryFormat::Parquet, InventoryFormat::Orc] {
+        let Ok(schema) = Schema::parse(text, format) else { continue };
+        accepted |= schema.check_required().is_ok();
+        let plain = Schema::parse(&schema.columns().join(","), InventoryFormat::Csv);
+        assert!(format != InventoryFormat::Csv || plain == Ok(schema));
+    }
+    accepted
+}
+
+/// A CSV data file, compressed or not. Bits of the first byte say what its manifest says.
+pub fn csv_file(data: &[u8]) -> bool {
+    let Some((choice, file)) = data.split_first() else { return false };
+    let report = Report { oss: choice & 1 != 0, versions: choice & 2 != 0, parquet: false };
+    let read = report.read(if choice & 4 != 0 { "data/a.csv.gz" } else { "data/a.csv" }, file);
+    if choice & 4 == 0 && !file.starts_with(b"\x1f\x8b") {
+        // Compression changes nothing.
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(file).expect("writing to memory cannot fail");
+        let compressed = encoder.finish().expect("writing to memory cannot fail");
+        assert_eq!(report.read("data/a.csv.gz", &compressed).ok(), read.as_ref().ok().cloned());
+    }
+    read.is_ok()
+}
+
+/// A Parquet data file.
+pub fn parquet_file(data: &[u8]) -> bool {
+    Report { oss: false, versions: false, parquet: true }.read("data/a.parquet", data).is_ok()
+}
+
+/// What the manifest of a data file says.
+struct Report {
+    oss: bool,
+    versions: bool,
+    parquet: bool,
+}
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime without I/O needs nothing"));
+
+impl Report {
+    /// Writes an inventory of one data file, and reads it.
+    fn read(&self, name: &str, file: &[u8]) -> Result<Vec<EntryBatch>> {
+        let vault = MemoryVault::new();
+        let manifest = self.manifest(name, file);
+        let checksum = hex::encode(Md5::digest(&manifest));
+        vault.tamper("2026-03-01T01-00Z/manifest.json", manifest);
+        vault.tamper("2026-03-01T01-00Z/manifest.checksum", checksum);
+        vault.tamper(name, file.to_vec());
+        let read = RUNTIME.block_on(read(&ManifestReader::new(Arc::new(vault), "", "memory:")));
+        // What becomes of a thread that panicked, and nothing else here.
+        assert!(!matches!(read, Err(Error::Unavailable { .. })), "{read:?}");
+        read
+    }
+
+    fn manifest(&self, name: &str, file: &[u8]) -> Vec<u8> {
+        let (created, destination, version) = match self.oss {
+            true => ("1772326800", "ops", "2019-09-01"),
+            false => ("1772326800000", "arn:aws:s3:::ops", "2016-11-30"),
+        };
+        let manifest = json!({
+            "sourceBucket": BUCKET,
+            "destinationBucket": destination,
+            "version": version,
+            "creationTimestamp": created,
+            "fileFormat": if self.parquet { "Parquet" } else { "CSV" },
+            "fileSchema": self.schema(),
+            "files": [{ "key": name, "size": file.len(), "MD5checksum": hex::encode(Md5::digest(file)) }],
+        });
+        manifest.to_string().into_bytes()
+    }
+
+    fn schema(&self) -> String {
+        if self.parquet {
+            return "message s3.inventory { required binary key (STRING); }".to_owned();
+        }
+        let versions = if self.versions { "VersionId, IsLatest, IsDeleteMarker, " } else { "" };
+        let facts = match self.oss {
+            true => "Size, StorageClass, LastModifiedDate, ETag",
+            false => "Size, LastModifiedDate, ETag, StorageClass",
+        };
+        format!("Bucket, Key, {versions}{facts}, IsMultipartUploaded, EncryptionStatus")
+    }
+}
+
+async fn read(reader: &ManifestReader) -> Result<Vec<EntryBatch>> {
+    let infos = reader.inventories().await?;
+    let inventory = reader.open(&infos[0]).await?;
+    let mut entries = inventory.read(0).take(MAX_BATCHES);
+    let mut batches = Vec::new();
+    while let Some(batch) = entries.next().await {
+        let batch = batch?;
+        assert!(!batch.is_empty());
+        assert!(batch.iter().all(|entry| (1..=MAX_KEY_BYTES).contains(&entry.key.len())));
+        assert!(batch.iter().all(|entry| i64::try_from(entry.size).is_ok()));
+        assert!(batch.iter().all(|entry| entry.etag.to_etag().is_some() != entry.etag.code.is_absent()));
+        batches.push(batch);
+    }
+    Ok(batches)
+}
