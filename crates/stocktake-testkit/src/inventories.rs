@@ -1,6 +1,6 @@
 //! Inventories as clouds deliver them, made from entries.
 //!
-//! [`write`] puts one into a vault, laid out as Amazon S3 or Alibaba Cloud OSS do:
+//! [`write()`] puts one into a vault, laid out as Amazon S3 or Alibaba Cloud OSS do:
 //! data files, manifest, and the checksum last. Its shapes are independent of the
 //! library's own writer, so that reader and writer can't share a mistake.
 //! [`Synthetic`] makes the entries of a large bucket on two days, in any order.

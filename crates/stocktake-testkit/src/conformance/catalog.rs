@@ -1,4 +1,4 @@
-//! The promises of [`Catalog`](stocktake_core::Catalog), its snapshots and its writers.
+//! The promises of [`Catalog`], its snapshots and its writers.
 //!
 //! A line of jobs is written down as a text for each state, such as
 //! `"a=1 b=2"`: keys, and a number that stands for everything else about the

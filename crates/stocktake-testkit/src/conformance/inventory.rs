@@ -1,4 +1,4 @@
-//! The promises of [`InventoryReader`](stocktake_core::InventoryReader).
+//! The promises of [`InventoryReader`].
 
 use std::any::Any;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The promises of [`Vault`](stocktake_core::Vault).
+//! The promises of [`Vault`].
 //!
 //! Where the contract leaves an answer open (a creation that was dropped, a
 //! store without atomic creation), the function accepts exactly what it allows.
