@@ -240,7 +240,6 @@ pub struct SnapshotRecord {
     /// The version of the software that wrote it.
     pub software: String,
     /// What its job did.
-    #[serde(flatten)]
     pub summary: JobSummary,
 }
 
