@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use stocktake_core::{EntryBatch, Error, Result};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +14,6 @@ use super::kway::{KWay, Waiting};
 use super::meter::SideMeter;
 use super::part::PartCursor;
 use super::side::Side;
-
-/// Parts looked at concurrently. Each holds what its reader buffers.
-const GLANCES: usize = 2;
 
 /// A side, ready to be read by worker threads.
 #[derive(Clone, Debug)]
@@ -67,23 +64,13 @@ impl Input {
         if self.side.parts() == 1 {
             return Ok(Some(Ascending(vec![(Vec::new(), 0)])));
         }
-        let glances = futures::stream::iter(0..self.side.parts())
-            .map(|part| glance(self.clone(), part))
-            .buffer_unordered(GLANCES)
-            .try_collect::<Vec<_>>();
         let looked = async {
             tokio::select! {
                 () = self.cancel.cancelled() => Err(Error::Cancelled),
-                parts = glances => parts,
+                parts = look_into(&self.side) => parts,
             }
         };
-        let parts = self.runtime.block_on(looked)?;
-        let ascends = parts.iter().all(|glance| !matches!(glance, Glance::Disorder));
-        let known = parts.into_iter().filter_map(|glance| match glance {
-            Glance::From(key, part) => Some((key, part)),
-            Glance::Empty | Glance::Disorder => None,
-        });
-        Ok(ascends.then(|| Ascending(known.collect())))
+        self.runtime.block_on(looked)
     }
 
     /// The error of a side that gave other rows when it was read again.
@@ -110,19 +97,26 @@ impl Input {
     }
 }
 
-enum Glance {
-    Empty,
-    From(Vec<u8>, usize),
-    Disorder,
+async fn look_into(side: &Side) -> Result<Option<Ascending>> {
+    let mut ascending = Vec::new();
+    // One after the other: every part that is open costs what its reader buffers.
+    for part in 0..side.parts() {
+        let Some(batch) = first_batch(side, part).await? else { continue };
+        if !batch.columns().keys.iter().is_sorted() {
+            return Ok(None);
+        }
+        ascending.push((batch.key(0).to_vec(), part));
+    }
+    Ok(Some(Ascending(ascending)))
 }
 
-async fn glance(input: Input, part: usize) -> Result<Glance> {
-    let mut stream = input.side.read(part);
-    while let Some(batch) = stream.try_next().await? {
+/// The first batch of a part that has rows.
+async fn first_batch(side: &Side, part: usize) -> Result<Option<EntryBatch>> {
+    let mut batches = side.read(part);
+    while let Some(batch) = batches.try_next().await? {
         if !batch.is_empty() {
-            let ascends = batch.columns().keys.iter().is_sorted();
-            return Ok(if ascends { Glance::From(batch.key(0).to_vec(), part) } else { Glance::Disorder });
+            return Ok(Some(batch));
         }
     }
-    Ok(Glance::Empty)
+    Ok(None)
 }
