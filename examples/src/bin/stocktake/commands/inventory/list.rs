@@ -62,8 +62,8 @@ impl<'a> Row<'a> {
     }
 
     fn text(&self) -> String {
-        let (files, bytes) = (count(self.files), bytes(self.bytes));
-        let Self { inventory, bucket, created, format, problem, .. } = self;
+        let (files, bytes, format) = (count(self.files), bytes(self.bytes), self.format.to_string());
+        let Self { inventory, bucket, created, problem, .. } = self;
         let state = problem.map_or_else(String::new, |problem| format!("  [not ready: {problem}]"));
         format!("{created}  {format:7}  {files:>5} files  {bytes:>11}  {bucket}  {inventory}{state}")
     }

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Two days of inventories compared, beside DuckDB on the same files, in one go.
+
+    cargo build --release -p stocktake-benches --bin diff-bench
+    python3 benches/peers/diff.py target/release/diff-bench [ROWS] [FOLDER] [LAYOUT...]
+
+For each layout (sorted; runs: sorted in each of ten files; shuffled) a pair of S3
+Parquet inventories is made once in FOLDER and kept. DuckDB, with as many threads
+as there are cores, does a full outer join on the key, classifies each row as
+stocktake does, writes what differs to a file and counts it. Both must find the
+same numbers. Every figure of DuckDB is that of the whole process, measured by the
+operating system when it ended; of stocktake, of one of two comparisons in one
+process, with the MD5 of the data files and without, and the peak of the process.
+"""
+import os, re, subprocess, sys, time
+
+DIFFERENCES = """
+set threads = {threads};
+copy (select * from
+  (select case when a.key is null then 'deleted'
+               when b.key is null then 'added'
+               when a.e_tag <> b.e_tag or a.size <> b.size then 'changed'
+               when a.last_modified_date <> b.last_modified_date then 'metadata_changed'
+               when a.storage_class <> b.storage_class then 'class_changed'
+          end as change, key,
+          b.size as previous_size, b.e_tag as previous_e_tag, b.last_modified_date as previous_last_modified,
+          b.storage_class as previous_class, a.size, a.e_tag, a.last_modified_date, a.storage_class
+   from read_parquet('{folder}/before/**/*.parquet') b
+   full outer join read_parquet('{folder}/after/**/*.parquet') a using (key))
+  where change is not null) to '{folder}/differences.parquet';
+select change, count(*) from '{folder}/differences.parquet' group by change;
+"""
+
+
+def measured(command):
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        sys.exit(f"{command} failed")
+    return output, usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss // 1024
+
+
+def peer(folder):
+    """Runs in a process of its own, with DuckDB at hand."""
+    import duckdb
+
+    found = duckdb.connect().execute(DIFFERENCES.format(folder=folder, threads=os.cpu_count()))
+    for change, objects in found.fetchall():
+        print(change, objects)
+
+
+def python_with_duckdb(folder):
+    python = f"{folder}/venv/bin/python"
+    if not os.path.exists(python):
+        subprocess.run([sys.executable, "-m", "venv", f"{folder}/venv"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "duckdb"], check=True)
+    return python
+
+
+def counts(text, pattern):
+    return {change: int(objects) for change, objects in re.findall(pattern, text) if int(objects)}
+
+
+def main():
+    program = os.path.abspath(sys.argv[1])
+    rows = sys.argv[2] if len(sys.argv) > 2 else "10000000"
+    base = os.path.abspath(sys.argv[3] if len(sys.argv) > 3 else "target/bench-diff")
+    layouts = sys.argv[4:] or ["sorted", "runs", "shuffled"]
+    python = python_with_duckdb(base)
+    for layout in layouts:
+        folder = f"{base}/{rows}-{layout}"
+        subprocess.run([program, "generate", folder, rows, layout, "10"], check=True)
+        ours, _, _, our_peak = measured([program, "compare", folder])
+        theirs, cpu, wall, peak = measured([python, __file__, "peer", folder])
+        names = "added|changed|deleted|metadata_changed|class_changed"
+        ours_found = counts(ours.split("MD5 known")[1], rf"\b({names}) (\d+)")
+        theirs_found = counts(theirs, rf"\b({names}) (\d+)")
+        if ours_found != theirs_found:
+            sys.exit(f"{ours_found} is not what DuckDB found: {theirs_found}")
+        print(f"{rows} rows, {layout}: {ours_found}")
+        for name, our_cpu, our_wall in re.findall(r"(with MD5|MD5 known): ([\d.]+) s cpu, ([\d.]+) s wall", ours):
+            ratio = float(our_cpu) / cpu
+            print(f"  stocktake, {name:9} {our_cpu:>6} s cpu {our_wall:>6} s wall {our_peak:5} MiB  {ratio:.2f} of DuckDB's cpu")
+        print(f"  DuckDB               {cpu:6.2f} s cpu {wall:6.2f} s wall {peak:5} MiB")
+        print("  " + re.findall(r"spilled \d+ bytes.*", ours)[-1], flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["peer"]:
+        peer(sys.argv[2])
+    else:
+        main()
