@@ -7,10 +7,12 @@
 For each layout (sorted; runs: sorted in each of ten files; shuffled) a pair of S3
 Parquet inventories is made once in FOLDER and kept. DuckDB, with as many threads
 as there are cores, does a full outer join on the key, classifies each row as
-stocktake does, writes what differs to a file and counts it. Both must find the
-same numbers. Every figure of DuckDB is that of the whole process, measured by the
-operating system when it ended; of stocktake, of one of two comparisons in one
-process, with the MD5 of the data files and without, and the peak of the process.
+stocktake does, writes what differs to a file and counts it. stocktake compares
+the two inventories, and the second one with a snapshot of the first in its
+catalog. All must find the same numbers. Every figure of DuckDB is that of the
+whole process, measured by the operating system when it ended; of stocktake, of
+one of two comparisons in one process, with the MD5 of the data files and without,
+and the peak of the process.
 """
 import os, re, subprocess, sys, time
 
@@ -59,8 +61,9 @@ def python_with_duckdb(folder):
     return python
 
 
-def counts(text, pattern):
-    return {change: int(objects) for change, objects in re.findall(pattern, text) if int(objects)}
+def counts(text):
+    found = re.findall(r"\b(added|changed|deleted|metadata_changed|class_changed) (\d+)", text)
+    return {change: int(objects) for change, objects in found if int(objects)}
 
 
 def main():
@@ -72,19 +75,19 @@ def main():
     for layout in layouts:
         folder = f"{base}/{rows}-{layout}"
         subprocess.run([program, "generate", folder, rows, layout, "10"], check=True)
-        ours, _, _, our_peak = measured([program, "compare", folder])
         theirs, cpu, wall, peak = measured([python, __file__, "peer", folder])
-        names = "added|changed|deleted|metadata_changed|class_changed"
-        ours_found = counts(ours.split("MD5 known")[1], rf"\b({names}) (\d+)")
-        theirs_found = counts(theirs, rf"\b({names}) (\d+)")
-        if ours_found != theirs_found:
-            sys.exit(f"{ours_found} is not what DuckDB found: {theirs_found}")
-        print(f"{rows} rows, {layout}: {ours_found}")
-        for name, our_cpu, our_wall in re.findall(r"(with MD5|MD5 known): ([\d.]+) s cpu, ([\d.]+) s wall", ours):
-            ratio = float(our_cpu) / cpu
-            print(f"  stocktake, {name:9} {our_cpu:>6} s cpu {our_wall:>6} s wall {our_peak:5} MiB  {ratio:.2f} of DuckDB's cpu")
-        print(f"  DuckDB               {cpu:6.2f} s cpu {wall:6.2f} s wall {peak:5} MiB")
-        print("  " + re.findall(r"spilled \d+ bytes.*", ours)[-1], flush=True)
+        expected = counts(theirs)
+        print(f"{rows} rows, {layout}: {expected}")
+        print(f"  DuckDB                   {cpu:6.2f} s cpu {wall:6.2f} s wall {peak:5} MiB", flush=True)
+        for sides in ["inventories", "catalog"]:
+            ours, _, _, our_peak = measured([program, sides, folder])
+            found = counts(ours.split("MD5 known")[1])
+            if found != expected:
+                sys.exit(f"{found} is not what DuckDB found: {expected}")
+            for name, our_cpu, our_wall in re.findall(r"(with MD5|MD5 known): ([\d.]+) s cpu, ([\d.]+) s wall", ours):
+                figures = f"{our_cpu:>6} s cpu {our_wall:>6} s wall {our_peak:5} MiB"
+                print(f"  {sides:11}, {name:9}   {figures}  {float(our_cpu) / cpu:.2f} of DuckDB's cpu")
+            print("    " + re.findall(r"spilled \d+ bytes.*", ours)[-1], flush=True)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
-//! What the comparison of two inventories costs, as a whole process.
+//! What a comparison costs, as a whole process.
 //!
 //! ```text
 //! diff-bench generate FOLDER ROWS sorted|runs|shuffled FILES
-//! diff-bench compare FOLDER [MEMORY_MIB]
+//! diff-bench inventories FOLDER [MEMORY_MIB]
+//! diff-bench catalog FOLDER [MEMORY_MIB]
 //! ```
 //!
 //! `generate` puts a pair of S3 Parquet inventories into a folder, unless they are
-//! there: the second day has a hundredth of all rows changed, added or deleted.
-//! `compare` opens and compares them twice: the first reading of a data file checks
-//! its MD5, the second does without, so the checksums' share can be told apart.
-//! Peak memory is that of the whole process. `peers/diff.py` runs both beside DuckDB.
+//! there, and a vault whose catalog has a snapshot of the first day; on the second
+//! day a hundredth of all rows is changed, added or deleted. `inventories` compares
+//! the two reports, `catalog` the snapshot with the second. Both do so twice: the
+//! first reading of a data file checks its MD5, the second does without, so the
+//! checksums' share can be told apart. Peak memory is that of the whole process.
+//! `peers/diff.py` runs all of it beside DuckDB.
 
 #![allow(clippy::print_stdout, reason = "its figures are what it is for")]
 
@@ -21,32 +24,41 @@ use std::time::Duration;
 use stocktake::compare::{ChangeSet, CompareOptions, Side, compare};
 use stocktake::fs::FsVault;
 use stocktake::inventory::ManifestReader;
-use stocktake::{ChangeClass, Inventory, InventoryReader, OsEntropy};
-use stocktake_benches::{Layout, Spent, peak_memory_bytes};
+use stocktake::{Catalog, ChangeClass, InventoryReader, OsEntropy, RowDelta};
+use stocktake_benches::{Layout, Packed, Spent, commit, open_catalog, peak_memory_bytes};
 use stocktake_testkit::inventories::{InventorySpec, Shape, write};
 use tokio_util::sync::CancellationToken;
 
-fn main() -> Result<(), Box<dyn Error>> {
+const USAGE: &str = "usage: diff-bench generate FOLDER ROWS sorted|runs|shuffled FILES, \
+    or diff-bench inventories|catalog FOLDER [MEMORY_MIB]";
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    match arguments[..] {
+    let (mode, folder, memory) = match arguments[..] {
         ["generate", folder, rows, layout, files] => {
-            runtime.block_on(generate(Path::new(folder), rows.parse()?, layout.parse()?, files.parse()?))
+            return runtime.block_on(generate(Path::new(folder), rows.parse()?, layout.parse()?, files.parse()?));
         }
-        ["compare", folder] => runtime.block_on(measure(Path::new(folder), CompareOptions::default())),
-        ["compare", folder, mebibytes] => {
-            let memory = mebibytes.parse::<usize>()? << 20;
-            runtime.block_on(measure(Path::new(folder), CompareOptions::default().with_memory_bytes(memory)))
-        }
-        _ => {
-            Err("usage: diff-bench generate FOLDER ROWS sorted|runs|shuffled FILES, or compare FOLDER [MEMORY_MIB]"
-                .into())
-        }
-    }
+        [mode, folder] => (mode, Path::new(folder), None),
+        [mode, folder, mebibytes] => (mode, Path::new(folder), Some(mebibytes.parse::<usize>()? << 20)),
+        _ => return Err(USAGE.into()),
+    };
+    let options =
+        memory.map_or_else(CompareOptions::default, |bytes| CompareOptions::default().with_memory_bytes(bytes));
+    runtime.block_on(async {
+        let previous = match mode {
+            "inventories" => inventory(folder, "before").await?,
+            "catalog" => snapshot(folder).await?,
+            _ => return Err(USAGE.into()),
+        };
+        measure(previous, inventory(folder, "after").await?, options).await
+    })
 }
 
-async fn generate(folder: &Path, rows: u64, layout: Layout, files: u64) -> Result<(), Box<dyn Error>> {
+async fn generate(folder: &Path, rows: u64, layout: Layout, files: u64) -> Result<()> {
     let rows_per_file = usize::try_from(rows.div_ceil(files))?;
     let vault = FsVault::new(folder);
     for (day, entries) in ["before", "after"].into_iter().zip(layout.two_days(rows, rows_per_file)) {
@@ -57,34 +69,37 @@ async fn generate(folder: &Path, rows: u64, layout: Layout, files: u64) -> Resul
             std::fs::write(done, "")?;
         }
     }
+    let catalog = open_catalog(Arc::new(FsVault::new(folder.join("vault"))));
+    if catalog.snapshots().await?.is_empty() {
+        let [entries, _] = Layout::Sorted.two_days(rows, rows_per_file);
+        let mut packed = Packed::default();
+        let deltas = entries.map(|entries| RowDelta { puts: packed.rows(entries), ..RowDelta::default() });
+        commit(&catalog, 0, None, deltas).await?;
+    }
     Ok(())
 }
 
-async fn measure(folder: &Path, options: CompareOptions) -> Result<(), Box<dyn Error>> {
-    let (before, after) = (open(folder, "before").await?, open(folder, "after").await?);
+async fn inventory(folder: &Path, day: &str) -> Result<Side> {
+    let reader = ManifestReader::new(Arc::new(FsVault::new(folder)), day, "file://bench").with_local_root(folder);
+    let newest = reader.inventories().await?.into_iter().next().ok_or("no inventory: generate it first")?;
+    Ok(Side::Inventory(reader.open(&newest).await?))
+}
+
+async fn snapshot(folder: &Path) -> Result<Side> {
+    let catalog = open_catalog(Arc::new(FsVault::new(folder.join("vault"))));
+    let record = catalog.snapshots().await?.into_iter().next().ok_or("no snapshot: generate it first")?;
+    Ok(Side::Snapshot(catalog.open(record.id).await?))
+}
+
+async fn measure(previous: Side, current: Side, options: CompareOptions) -> Result<()> {
     for checksums in ["with MD5", "MD5 known"] {
         let start = Spent::so_far()?;
-        let changes = run(&before, &after, &options).await?;
+        let (previous, current, cancel) = (previous.clone(), current.clone(), CancellationToken::new());
+        let changes = compare(previous, current, &options, &OsEntropy, &(), &cancel).await?;
         report(checksums, start.until_now()?, &changes);
     }
     println!("peak {} MiB", peak_memory_bytes()? >> 20);
     Ok(())
-}
-
-async fn open(folder: &Path, day: &str) -> Result<Arc<dyn Inventory>, Box<dyn Error>> {
-    let reader = ManifestReader::new(Arc::new(FsVault::new(folder)), day, "file://bench").with_local_root(folder);
-    let newest = reader.inventories().await?.into_iter().next().ok_or("no inventory: generate it first")?;
-    Ok(reader.open(&newest).await?)
-}
-
-async fn run(
-    before: &Arc<dyn Inventory>,
-    after: &Arc<dyn Inventory>,
-    options: &CompareOptions,
-) -> stocktake::Result<ChangeSet> {
-    let sides = [before, after].map(|inventory| Side::Inventory(Arc::clone(inventory)));
-    let [before, after] = sides;
-    compare(before, after, options, &OsEntropy, &(), &CancellationToken::new()).await
 }
 
 fn report(checksums: &str, spent: Spent, changes: &ChangeSet) {

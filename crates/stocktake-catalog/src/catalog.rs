@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use stocktake_core::{
-    Catalog, Clock, Error, JobSpec, Result, Snapshot, SnapshotId, SnapshotRecord, SnapshotWriter, Vault,
+    Catalog, CatalogDamage, Clock, Error, JobSpec, Result, Snapshot, SnapshotId, SnapshotRecord, SnapshotWriter, Vault,
 };
 use stocktake_format::segment::SegmentRefs;
 use stocktake_format::{Expiry, OpenFlag, Root, VaultKey, encode_document, names};
 
+use crate::check::check;
 use crate::layers::Layers;
 use crate::options::CatalogOptions;
 use crate::slots::Slots;
@@ -117,6 +119,10 @@ impl Catalog for VaultCatalog {
         let (slots, clock) = (Arc::clone(&self.slots), Arc::clone(&self.clock));
         let writer = VaultWriter::new(self.store.with_staging(), slots, clock, self.options.clone(), job, parent);
         Ok(Box::new(writer))
+    }
+
+    fn check(&self, snapshots: Vec<SnapshotId>) -> BoxStream<'static, Result<CatalogDamage>> {
+        check(self.clone(), snapshots)
     }
 
     async fn expire(&self, snapshot: SnapshotId) -> Result<()> {

@@ -9,7 +9,6 @@
 //! - [`VaultCatalog`]: the [`Catalog`](stocktake_core::Catalog) of a vault.
 //! - [`CatalogOptions`]: how segments are divided and kept up.
 //! - [`browse`]: a snapshot as folders.
-//! - [`VaultCatalog::verify`]: whether all that a snapshot rests on is there and adds up.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -69,6 +68,7 @@
 mod bases;
 mod browse;
 mod catalog;
+mod check;
 mod deltas;
 mod layers;
 mod ledger;
@@ -85,10 +85,8 @@ mod tail;
 mod task;
 mod upkeep;
 mod upload;
-mod verify;
 mod writer;
 
 pub use browse::{Listed, browse};
 pub use catalog::VaultCatalog;
 pub use options::CatalogOptions;
-pub use verify::{StructureIssue, StructureReport};

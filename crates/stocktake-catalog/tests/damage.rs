@@ -6,9 +6,10 @@ mod common;
 
 use bytes::Bytes;
 use common::{Mode, commit, key, open, read, rows, tiny};
+use futures::TryStreamExt;
 use stocktake_catalog::VaultCatalog;
 use stocktake_core::memory::MemoryVault;
-use stocktake_core::{Catalog, SnapshotRecord, Vault};
+use stocktake_core::{Catalog, Result, SnapshotRecord, Vault};
 use stocktake_testkit::conformance::catalog::State;
 use stocktake_testkit::conformance::run;
 
@@ -77,7 +78,7 @@ async fn check(mode: Mode) {
     assert_eq!(read(&open(vault, mode, tiny()), record.id).await.unwrap(), state);
 }
 
-/// A reader that opens the vault now never gets other rows, and verify names the blob.
+/// A reader that opens the vault now never gets other rows, and a check names the blob.
 async fn check_noticed(
     vault: &MemoryVault,
     mode: Mode,
@@ -90,14 +91,13 @@ async fn check_noticed(
     if let Ok(found) = read(&catalog, record.id).await {
         assert!(found == *state, "{name} was {what}, and other rows were read");
     }
-    let mut issues = Vec::new();
-    let verified = catalog.verify(record.id, |issue| issues.push(issue)).await;
+    let checked: Result<Vec<_>> = catalog.check(vec![record.id]).try_collect().await;
     if name.starts_with("slots/") {
         // Without its slot a snapshot was never committed.
-        assert!(verified.is_err(), "{name} was {what}");
+        assert!(checked.is_err(), "{name} was {what}");
         return;
     }
-    assert!(verified.is_ok(), "{name} was {what}: {verified:?}");
+    let issues = checked.unwrap();
     let named: Vec<_> = issues.iter().filter(|issue| issue.blob == name).collect();
     assert_eq!((named.len(), issues.len()), (1, 1), "{name} was {what}: {issues:?}");
     assert_eq!(named[0].keys.is_empty(), name.ends_with(".refs"), "{name} was {what}: {issues:?}");
@@ -120,12 +120,8 @@ fn keys_that_a_damage_does_not_concern_still_read() {
         let root = open(vault.clone(), Mode::Plain, tiny()).root(record.id).await.unwrap();
         vault.delete(&root.fences[1].base.as_ref().unwrap().name).await.unwrap();
         let catalog = open(vault, Mode::Plain, tiny());
-        let verifying = catalog.clone();
-        let verified = tokio::spawn(async move {
-            let mut issues = Vec::new();
-            verifying.verify(record.id, |issue| issues.push(issue)).await.map(|_| issues)
-        });
-        assert_eq!(verified.await.unwrap().unwrap()[0].keys, [root.range_of(1)]);
+        let damage: Vec<_> = catalog.check(vec![record.id]).try_collect().await.unwrap();
+        assert_eq!(damage[0].keys, [root.range_of(1)]);
         let snapshot = catalog.open(record.id).await.unwrap();
         for index in (0..root.fences.len()).filter(|index| *index != 1) {
             let range = root.range_of(index);

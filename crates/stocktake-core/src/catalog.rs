@@ -44,11 +44,34 @@ pub trait Catalog: Debug + Display + Send + Sync + 'static {
     /// - [`NameTaken`](crate::Error::NameTaken): a snapshot has the name.
     async fn begin(&self, job: JobSpec) -> Result<Box<dyn SnapshotWriter>>;
 
+    /// Checks all that the rows of some snapshots rest on, and recomputes every number that says what is there.
+    /// Yields what is damaged or missing, snapshot after snapshot; nothing for a sound catalog.
+    ///
+    /// What snapshots share is read once. Only what the catalog itself keeps is looked into, not where the rows point to.
+    ///
+    /// # Errors
+    /// The stream ends in [`SnapshotNotFound`](crate::Error::SnapshotNotFound), or in what keeps the check from going
+    /// on: the store does not answer, or refuses.
+    fn check(&self, snapshots: Vec<SnapshotId>) -> BoxStream<'static, Result<CatalogDamage>>;
+
     /// Marks a snapshot as no longer wanted: it leaves the list, and what only it needs may be collected later.
     ///
     /// # Errors
     /// [`SnapshotNotFound`](crate::Error::SnapshotNotFound).
     async fn expire(&self, snapshot: SnapshotId) -> Result<()>;
+}
+
+/// Something wrong with what a catalog keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogDamage {
+    /// The snapshot that rests on it.
+    pub snapshot: SnapshotId,
+    /// The blob that is damaged or missing.
+    pub blob: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The keys whose rows in the snapshot can't be relied on. Empty when all rows can be read all the same.
+    pub keys: Vec<KeyRange>,
 }
 
 /// One snapshot, open for reading: rows in strictly ascending key order.

@@ -56,8 +56,8 @@ pub use ambient::{Clock, Entropy, ManualClock, SeededEntropy, SystemClock};
 pub use attributes::Attributes;
 pub use batch::{BATCH_ROWS, BytesColumn, ClassColumn, EntryBatch, EntryColumns};
 pub use catalog::{
-    Catalog, InventoryUse, JobCounters, JobSpec, JobSummary, RootRef, RowDelta, Scope, Snapshot, SnapshotMode,
-    SnapshotRecord, SnapshotWriter, Trigger,
+    Catalog, CatalogDamage, InventoryUse, JobCounters, JobSpec, JobSummary, RootRef, RowDelta, Scope, Snapshot,
+    SnapshotMode, SnapshotRecord, SnapshotWriter, Trigger,
 };
 pub use change::{Change, ChangeClass};
 pub use counters::{ChangeCounts, RequestCounts, Tally};

@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures::future;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use stocktake_core::{EntryBatch, Error, InventoryFormat, Location, Result, Vault};
@@ -105,7 +104,7 @@ impl Part {
         };
         let verdict = self.verdict(Arc::clone(&parts), path, state);
         let entries = blocking::stream(parts.inventory.clone(), move |sender| decode(&parts, &self, file, sender));
-        Ok(entries.chain(stream::once(verdict).filter_map(|verdict| future::ready(verdict.err().map(Err)))).boxed())
+        Ok(until_verdict(entries, verdict))
     }
 
     fn open_local(&self, parts: &Parts, path: &Path) -> Result<(File, FileState)> {
@@ -148,6 +147,30 @@ impl Part {
             Ok(())
         }
     }
+}
+
+/// The stream ends, in success or with a failure to decode, with the verdict on the
+/// file: where the bytes are wrong, that is the reason of whatever was found in them.
+fn until_verdict(
+    entries: BoxStream<'static, Result<EntryBatch>>,
+    verdict: impl Future<Output = Result<()>> + Send + 'static,
+) -> BoxStream<'static, Result<EntryBatch>> {
+    let state = Some((entries, verdict));
+    stream::try_unfold(state, async |state| {
+        let Some((mut entries, verdict)) = state else { return Ok(None) };
+        match entries.next().await {
+            Some(Ok(batch)) => Ok(Some((batch, Some((entries, verdict))))),
+            Some(Err(error)) => {
+                verdict.await?;
+                Err(error)
+            }
+            None => {
+                verdict.await?;
+                Ok(None)
+            }
+        }
+    })
+    .boxed()
 }
 
 #[derive(Default)]

@@ -5,6 +5,8 @@
 //! - [`wrappers`]: vaults and sources that record their calls, and that fail as planned.
 //! - `seaweed` and `proxy`, with the feature `servers`: a real S3 server on
 //!   loopback, and a proxy before it that counts requests and injects faults.
+//! - `python`, with the same feature: programs from PyPI that tests are held against.
+//! - `inventories`, with the feature of that name: inventories as clouds deliver them.
 //!
 //! A suite is usually run whole, by its macro; each promise is also a function:
 //!
@@ -21,9 +23,12 @@
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking, as a test does")]
 
 pub mod conformance;
+#[cfg(feature = "inventories")]
 pub mod inventories;
 #[cfg(feature = "servers")]
 pub mod proxy;
+#[cfg(feature = "servers")]
+pub mod python;
 #[cfg(feature = "servers")]
 pub mod seaweed;
 pub mod wrappers;

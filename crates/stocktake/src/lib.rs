@@ -58,15 +58,14 @@
 //! | [`location`] | opening all of these by URL |
 //! | [`guide`] | how it fits together, and how to build on it |
 //!
-//! and adds what needs to know several of them: [`OsEntropy`], [`find_snapshot`],
-//! [`level`] and [`OnlyKeys`].
+//! and adds what needs to know several of them: [`OsEntropy`], [`find_snapshot`]
+//! and [`OnlyKeys`].
 //!
 //! # What it does not do
 //! It never changes or lists a source, and never prints. It decides neither when
 //! to run nor what to keep. It starts no runtime: its futures run on the caller's
 //! tokio.
 
-mod browse;
 mod entropy;
 pub mod guide;
 pub mod location;
@@ -80,10 +79,10 @@ pub use stocktake_inventory as inventory;
 #[cfg(feature = "s3")]
 pub use stocktake_object_store as object_store;
 
+pub use stocktake_catalog::{Listed, browse};
 pub use stocktake_core::*;
 pub use stocktake_engine::*;
 
-pub use browse::{LevelItem, level};
 pub use entropy::OsEntropy;
 pub use only_keys::OnlyKeys;
 pub use selector::find_snapshot;

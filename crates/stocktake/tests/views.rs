@@ -8,8 +8,8 @@ use futures::TryStreamExt;
 use proptest::prelude::*;
 use stocktake::memory::{MemoryBucket, MemoryCatalog, MemoryVault};
 use stocktake::{
-    Backup, BackupOptions, Catalog, Error, KeyRange, LevelItem, Location, ManualClock, ObjectKey, OnlyKeys, OsEntropy,
-    Protection, Snapshot, Timestamp, find_snapshot, init_vault, level,
+    Backup, BackupOptions, Catalog, Error, KeyRange, Listed, Location, ManualClock, ObjectKey, OnlyKeys, OsEntropy,
+    Protection, Snapshot, Timestamp, browse, find_snapshot, init_vault,
 };
 
 /// A bucket and the catalog of its backups.
@@ -49,10 +49,10 @@ impl World {
 
 /// The items of a level as text; a prefix ends in its delimiter and a star.
 async fn items(snapshot: &Arc<dyn Snapshot>, prefix: &str) -> Vec<String> {
-    let items = level(snapshot.clone(), prefix.as_bytes(), b'/');
+    let items = browse(snapshot.clone(), prefix.as_bytes(), b'/');
     let texts = items.map_ok(|item| match item {
-        LevelItem::Object(row) => row.entry.key.to_string(),
-        LevelItem::Prefix(prefix) => format!("{}*", ObjectKey::new(prefix)),
+        Listed::Object(row) => row.entry.key.to_string(),
+        Listed::Folder(prefix) => format!("{}*", ObjectKey::new(prefix)),
     });
     texts.try_collect().await.unwrap()
 }

@@ -12,8 +12,9 @@ use futures::stream::{self, BoxStream, StreamExt};
 
 use super::Ticker;
 use crate::{
-    BATCH_ROWS, BytesColumn, Catalog, Content, EntryBatch, Error, JobId, JobSpec, JobSummary, KeyRange, Location,
-    ObjectKey, Result, RootRef, Row, RowBatch, RowDelta, Snapshot, SnapshotId, SnapshotRecord, SnapshotWriter, Tally,
+    BATCH_ROWS, BytesColumn, Catalog, CatalogDamage, Content, EntryBatch, Error, JobId, JobSpec, JobSummary, KeyRange,
+    Location, ObjectKey, Result, RootRef, Row, RowBatch, RowDelta, Snapshot, SnapshotId, SnapshotRecord,
+    SnapshotWriter, Tally,
 };
 
 /// A [`Catalog`] in memory. Clones share what they hold.
@@ -84,6 +85,11 @@ impl Catalog for MemoryCatalog {
         let rows = job.parent.map_or_else(|| Ok(Rows::new()), |parent| Ok(self.find(parent)?.rows.clone()))?;
         self.state().check_name(&job.name)?;
         Ok(Box::new(MemoryWriter { catalog: self.clone(), job, rows, last_key: None }))
+    }
+
+    fn check(&self, snapshots: Vec<SnapshotId>) -> BoxStream<'static, Result<CatalogDamage>> {
+        let missing = snapshots.into_iter().find_map(|snapshot| self.find(snapshot).err());
+        stream::iter(missing.map(Err)).boxed()
     }
 
     async fn expire(&self, snapshot: SnapshotId) -> Result<()> {

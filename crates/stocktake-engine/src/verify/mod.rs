@@ -6,6 +6,8 @@
 //! its data is read once, whole: its blocks are decoded, each object's bytes
 //! hashed, and its directory is kept for the rows that point into it.
 //!
+//! The catalog checks itself first; rows that it can't vouch for are passed over.
+//!
 //! **Bound.** A window of rows, [`PACKS_AHEAD`] packs, the directories of the
 //! last [`pack::CACHED_DIRECTORIES`] packs, and 24 bytes for each pack of the
 //! vault.
@@ -15,11 +17,12 @@ mod pack;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
-    Catalog, Content, ContentHash, Entropy, Error, Event, Extent, KeyRange, ObjectKey, Observer, PackId, Result, Row,
-    RowBatch, SnapshotId, Tally,
+    Catalog, CatalogDamage, Content, ContentHash, Entropy, Error, Event, Extent, KeyRange, ObjectKey, Observer, PackId,
+    Result, Row, RowBatch, SnapshotId, Tally,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +84,14 @@ pub struct Damage {
     pub keys: Vec<ObjectKey>,
     /// How many keys there are in all.
     pub key_count: u64,
+    /// Where the blob is the catalog's: the keys whose rows can't be relied on, of whatever snapshot.
+    pub key_ranges: Vec<KeyRange>,
+}
+
+impl Damage {
+    fn new(blob: String, problem: String) -> Self {
+        Self { blob, problem, keys: Vec::new(), key_count: 0, key_ranges: Vec::new() }
+    }
 }
 
 impl Verify {
@@ -116,11 +127,15 @@ impl Verify {
         let total = records.iter().filter(|record| chosen.contains(&record.id)).map(|record| record.total.bytes).max();
         let packs = Packs::new(self.reader.clone(), data, total.unwrap_or(0), self.entropy.as_ref());
         let cancel = self.cancel.clone();
-        let run = Run { verify: self, packs, findings: Mutex::default() };
+        let mut run = Run { verify: self, packs, findings: Mutex::default(), unsound: BTreeMap::new() };
+        let all = async {
+            run.catalog(&chosen).await?;
+            run.all(&chosen).await
+        };
         tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
-            done = run.all(&chosen) => done?,
+            done = all => done?,
         }
         let findings = run.findings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(VerifyReport {
@@ -136,6 +151,8 @@ struct Run {
     verify: Verify,
     packs: Packs,
     findings: Mutex<Findings>,
+    /// The keys of each snapshot whose rows can't be relied on.
+    unsound: BTreeMap<SnapshotId, Vec<KeyRange>>,
 }
 
 #[derive(Default)]
@@ -157,6 +174,19 @@ pub(crate) struct Need {
 }
 
 impl Run {
+    /// Has the catalog check itself.
+    async fn catalog(&mut self, snapshots: &[SnapshotId]) -> Result<()> {
+        let mut damage = self.verify.catalog.check(snapshots.to_vec());
+        while let Some(CatalogDamage { snapshot, blob, problem, keys }) = damage.try_next().await? {
+            self.unsound.entry(snapshot).or_default().extend(keys.iter().cloned());
+            let mut findings = lock(&self.findings);
+            let found = findings.damage.entry(blob.clone()).or_insert_with(|| Damage::new(blob, problem));
+            let unknown = keys.into_iter().filter(|range| !found.key_ranges.contains(range)).collect::<Vec<_>>();
+            found.key_ranges.extend(unknown);
+        }
+        Ok(())
+    }
+
     async fn all(&self, snapshots: &[SnapshotId]) -> Result<()> {
         let mut before = None;
         for snapshot in snapshots {
@@ -170,9 +200,9 @@ impl Run {
 
     /// Checks the rows of a snapshot that `before` does not have.
     async fn snapshot(&self, snapshot: SnapshotId, before: Option<SnapshotId>) -> Result<()> {
-        let rows = self.verify.catalog.open(snapshot).await?.rows(KeyRange::all());
+        let rows = self.sound_rows(snapshot).await?;
         let before = match before {
-            Some(before) => self.verify.catalog.open(before).await?.rows(KeyRange::all()),
+            Some(before) => self.sound_rows(before).await?,
             None => stream::empty().boxed(),
         };
         let mut windows = unseen(rows, before).try_chunks(WINDOW_ROWS);
@@ -180,6 +210,16 @@ impl Run {
             self.window(window).await?;
         }
         Ok(())
+    }
+
+    /// The rows of a snapshot that the catalog vouches for.
+    async fn sound_rows(&self, snapshot: SnapshotId) -> Result<BoxStream<'static, Result<RowBatch>>> {
+        let ranges = outside(self.unsound.get(&snapshot).cloned().unwrap_or_default());
+        if ranges.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let snapshot = self.verify.catalog.open(snapshot).await?;
+        Ok(stream::iter(ranges).flat_map(move |range| snapshot.rows(range)).boxed())
     }
 
     async fn window(&self, rows: Vec<Row>) -> Result<()> {
@@ -246,18 +286,13 @@ impl Run {
         keys.sort_unstable();
         keys.dedup();
         keys.iter().for_each(|(_, size)| findings.damaged.add(*size));
-        let damage = findings.damage.entry(blob.clone()).or_insert_with(|| Damage {
-            blob,
-            problem,
-            keys: Vec::new(),
-            key_count: 0,
-        });
+        let damage = findings.damage.entry(blob.clone()).or_insert_with(|| Damage::new(blob, problem));
         damage.key_count += keys.len() as u64;
         let room = LISTED_KEYS.saturating_sub(damage.keys.len());
         damage.keys.extend(keys.into_iter().take(room).map(|(key, _)| key));
     }
 
-    /// Records damage to the catalog itself; other failures end the verification.
+    /// Records damage that the catalog met only as its rows were read; other failures end the verification.
     fn catalog_damage(&self, error: Error) -> Result<()> {
         let (name, problem) = match error {
             Error::BlobDamaged { name, problem, .. } => (name, problem),
@@ -265,14 +300,24 @@ impl Run {
             error => return Err(error),
         };
         let mut findings = lock(&self.findings);
-        findings.damage.entry(name.clone()).or_insert_with(|| Damage {
-            blob: name,
-            problem,
-            keys: Vec::new(),
-            key_count: 0,
-        });
+        findings.damage.entry(name.clone()).or_insert_with(|| Damage::new(name, problem));
         Ok(())
     }
+}
+
+/// All keys but those in `ranges`.
+fn outside(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
+    ranges.sort_unstable_by(|a, b| a.start().cmp(b.start()));
+    let (mut outside, mut from) = (Vec::new(), Some(Bytes::new()));
+    for range in ranges {
+        let Some(begin) = from else { break };
+        if *begin < *range.start() {
+            outside.push(KeyRange::new(begin.clone(), Some(Bytes::copy_from_slice(range.start()))));
+        }
+        from = range.end().map(|end| begin.max(Bytes::copy_from_slice(end)));
+    }
+    outside.extend(from.map(|begin| KeyRange::new(begin, None)));
+    outside
 }
 
 /// The rows of one snapshot whose contents an earlier one does not have at the same key.
@@ -323,4 +368,19 @@ impl Cursor {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_of_ranges_is_what_no_range_holds() {
+        let range = |start: &'static str, end: Option<&'static str>| KeyRange::new(start, end.map(Bytes::from));
+        assert_eq!(outside(Vec::new()), [KeyRange::all()]);
+        assert_eq!(outside(vec![KeyRange::all()]), []);
+        let ranges = vec![range("m", Some("p")), range("c", Some("e")), range("d", Some("f")), range("d", Some("e"))];
+        assert_eq!(outside(ranges), [range("", Some("c")), range("f", Some("m")), range("p", None)]);
+        assert_eq!(outside(vec![range("b", None), range("c", Some("d"))]), [range("", Some("b"))]);
+    }
 }

@@ -47,6 +47,7 @@ macro_rules! catalog_conformance {
             snapshots_are_listed_oldest_first,
             jobs_on_one_parent_are_independent,
             an_expired_snapshot_is_gone_and_others_stay,
+            a_sound_catalog_finds_no_damage,
             a_missing_snapshot_is_not_found,
             a_parent_must_be_there,
             a_name_is_taken_once,
@@ -483,11 +484,20 @@ pub async fn an_expired_snapshot_is_gone_and_others_stay(under_test: &CatalogUnd
     under_test.assert_state(last.id, "b=2 c=1").await;
 }
 
+/// [`Catalog::check`] yields nothing where nothing is wrong.
+pub async fn a_sound_catalog_finds_no_damage(under_test: &CatalogUnderTest) {
+    let one = under_test.commit(None, "", "a=1 b=1").await;
+    let two = under_test.commit(Some(one.id), "a=1 b=1", "b=2 c=1").await;
+    let damage: Vec<_> = under_test.catalog.check(vec![one.id, two.id]).try_collect().await.unwrap();
+    assert_eq!(damage, []);
+}
+
 /// An id that nobody committed is told as such.
 pub async fn a_missing_snapshot_is_not_found(under_test: &CatalogUnderTest) {
     let id = under_test.next_job(None).id;
     assert_not_found(under_test.catalog.open(id).await);
     assert_not_found(under_test.catalog.expire(id).await);
+    assert_not_found(under_test.catalog.check(vec![id]).try_next().await);
 }
 
 /// A job can't build on a snapshot that is not there, or not any more.

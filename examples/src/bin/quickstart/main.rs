@@ -19,9 +19,9 @@ use stocktake::fs::{FsListing, FsSource, FsTarget, FsVault};
 use stocktake::inventory::{CreateOptions, create_inventory};
 use stocktake::location::{self, Settings};
 use stocktake::{
-    Backup, BackupOptions, BackupReport, Catalog, DataShare, Entropy, Error, InventoryReader, LevelItem, Location,
-    Meter, OpenVault, OsEntropy, Protection, Restore, RestoreOptions, Result, SnapshotRecord, SystemClock, Tally,
-    Verify, display_key, init_vault, level,
+    Backup, BackupOptions, BackupReport, Catalog, DataShare, Entropy, Error, InventoryReader, Listed, Location, Meter,
+    OpenVault, OsEntropy, Protection, Restore, RestoreOptions, Result, SnapshotRecord, SystemClock, Tally, Verify,
+    browse, display_key, init_vault,
 };
 
 use report::Report;
@@ -148,9 +148,9 @@ impl World {
     /// The top level of a snapshot.
     async fn browse(&self, record: &SnapshotRecord) -> Result<Vec<String>> {
         let snapshot = self.catalog.open(record.id).await?;
-        let items = level(snapshot, b"", b'/').map_ok(|item| match item {
-            LevelItem::Prefix(prefix) => display_key(&prefix).to_string(),
-            LevelItem::Object(row) => row.entry.key.to_string(),
+        let items = browse(snapshot, b"", b'/').map_ok(|item| match item {
+            Listed::Folder(prefix) => display_key(&prefix).to_string(),
+            Listed::Object(row) => row.entry.key.to_string(),
         });
         items.try_collect().await
     }

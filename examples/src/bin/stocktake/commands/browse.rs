@@ -4,7 +4,7 @@ use bytes::Bytes;
 use clap::Args;
 use futures::TryStreamExt;
 use serde::Serialize;
-use stocktake::{KeyRange, LevelItem, Row, display_key, level};
+use stocktake::{KeyRange, Listed, Row, browse, display_key};
 
 use crate::args::SnapshotArgs;
 use crate::exit::{Outcome, Result};
@@ -41,11 +41,11 @@ pub(crate) async fn run(args: BrowseArgs, session: &Session) -> Result<Outcome> 
             summary.objects += batch.len() as u64;
         }
     } else {
-        let mut items = level(snapshot, args.prefix.as_bytes(), b'/');
+        let mut items = browse(snapshot, args.prefix.as_bytes(), b'/');
         while let Some(item) = items.try_next().await? {
             match item {
-                LevelItem::Prefix(prefix) => write_prefix(&prefix, &mut summary, session)?,
-                LevelItem::Object(row) => {
+                Listed::Folder(prefix) => write_prefix(&prefix, &mut summary, session)?,
+                Listed::Object(row) => {
                     let row = Row::as_ref(&row);
                     let row = ObjectRow::new(&row);
                     session.output.row(&row, &row)?;

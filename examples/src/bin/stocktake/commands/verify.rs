@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use stocktake::{Damage, DataShare, Tally, Verify, find_snapshot};
+use stocktake::{Damage, DataShare, KeyRange, Tally, Verify, display_key, find_snapshot};
 
 use crate::args::VaultArgs;
 use crate::exit::{Outcome, Result};
@@ -30,6 +30,15 @@ struct DamageRow<'a> {
     problem: &'a str,
     keys: Vec<ListedKey<'a>>,
     key_count: u64,
+    /// For an object of the catalog: the keys whose rows can't be relied on.
+    key_ranges: Vec<ListedRange<'a>>,
+}
+
+/// Keys from one on, up to and without another; no end is `null`.
+#[derive(Serialize)]
+struct ListedRange<'a> {
+    start: ListedKey<'a>,
+    end: Option<ListedKey<'a>>,
 }
 
 #[derive(Serialize)]
@@ -73,9 +82,10 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome> 
 
 impl<'a> DamageRow<'a> {
     fn new(damage: &'a Damage) -> Self {
-        let Damage { blob, problem, keys, key_count } = damage;
+        let Damage { blob, problem, keys, key_count, key_ranges } = damage;
         let keys = keys.iter().map(|key| ListedKey::from(key.as_bytes())).collect();
-        Self { object: blob, problem, keys, key_count: *key_count }
+        let range = |range: &'a KeyRange| ListedRange { start: range.start().into(), end: range.end().map(Into::into) };
+        Self { object: blob, problem, keys, key_count: *key_count, key_ranges: key_ranges.iter().map(range).collect() }
     }
 }
 
@@ -84,6 +94,10 @@ fn text(damage: &Damage) -> String {
     let mut text = format!("damaged: {}: {}", damage.blob, damage.problem);
     for key in &damage.keys {
         text.push_str(&format!("\n  {key}"));
+    }
+    for range in &damage.key_ranges {
+        let end = range.end().map_or_else(|| "the last key".to_owned(), |end| display_key(end).to_string());
+        text.push_str(&format!("\n  rows from {:?} up to {end:?}", display_key(range.start()).to_string()));
     }
     let unlisted = damage.key_count.saturating_sub(damage.keys.len() as u64);
     if unlisted > 0 {

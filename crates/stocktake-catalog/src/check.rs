@@ -1,4 +1,4 @@
-//! Checks the structure of a snapshot: every blob of the catalog, and that all adds up.
+//! Checks the structure of snapshots: every blob of the catalog, and that all adds up.
 //!
 //! Two passes. The first reads each segment whole: its hash, its order, its
 //! counts and its sidecar. The second reads the layers as one table and
@@ -6,12 +6,13 @@
 //! the second pass, with all fences it touches, so that one damage is reported
 //! once and everything else is still checked.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt, TryStreamExt};
-use stocktake_core::{Error, KeyRange, Result, RowBatch, SnapshotId, Tally};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use stocktake_core::{CatalogDamage, Error, KeyRange, Result, RowBatch, SnapshotId};
 use stocktake_format::segment::{
     Part, RefsCollector, SegmentKind, SegmentReader, SegmentRefs, Wanted, key_name_of_blob,
 };
@@ -26,80 +27,65 @@ use crate::task::compute;
 /// How many segments are checked at once. Each is held whole: about 30 MB.
 const SEGMENTS_AT_ONCE: usize = 2;
 
-/// Something wrong with a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StructureIssue {
-    /// The blob.
-    pub blob: String,
-    /// What is wrong with it.
-    pub problem: String,
-    /// The keys whose rows can't be relied on. Empty when all rows can be read all the same.
-    pub keys: Vec<KeyRange>,
+/// Checks snapshots one after the other.
+///
+/// **Bound.** [`SEGMENTS_AT_ONCE`] segments, the name of every segment found sound, and the damage of one snapshot.
+pub(crate) fn check(catalog: VaultCatalog, snapshots: Vec<SnapshotId>) -> BoxStream<'static, Result<CatalogDamage>> {
+    let state = (catalog, snapshots.into_iter(), HashSet::new());
+    stream::try_unfold(state, async |(catalog, mut snapshots, mut sound)| {
+        let Some(snapshot) = snapshots.next() else { return Ok(None) };
+        let issues = check_snapshot(&catalog, snapshot, &mut sound).await?;
+        let damage = issues
+            .into_iter()
+            .map(move |Issue { blob, problem, keys }| Ok(CatalogDamage { snapshot, blob, problem, keys }));
+        Ok::<_, Error>(Some((stream::iter(damage), (catalog, snapshots, sound))))
+    })
+    .try_flatten()
+    .boxed()
 }
 
-/// What a check of structure read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StructureReport {
-    /// Segments read whole, and their bytes.
-    pub segments: Tally,
-    /// Rows of the snapshot that were read.
-    pub rows: u64,
-    /// Issues that were reported.
-    pub issues: u64,
+/// Damage that was found in one snapshot.
+struct Issue {
+    blob: String,
+    problem: String,
+    keys: Vec<KeyRange>,
 }
 
-impl VaultCatalog {
-    /// Checks every blob that the rows of a snapshot rest on, and recomputes every number of its root.
-    ///
-    /// What is damaged or missing is told to `on_issue` as it is found. The packs
-    /// are not looked into: they are not the catalog's. Memory: two segments.
-    ///
-    /// # Errors
-    /// [`SnapshotNotFound`](Error::SnapshotNotFound), and what keeps the check from going on: the store does not
-    /// answer or refuses, or a slot can't be read.
-    pub async fn verify(
-        &self,
-        snapshot: SnapshotId,
-        mut on_issue: impl FnMut(StructureIssue) + Send,
-    ) -> Result<StructureReport> {
-        let record = self.find(snapshot).await?;
-        let mut report = StructureReport::default();
-        let mut tell = |report: &mut StructureReport, issue| {
-            report.issues += 1;
-            on_issue(issue);
-        };
-        let root = match damage(self.store.root(&record.root).await)? {
-            Ok(root) => root,
-            Err((blob, problem)) => {
-                tell(&mut report, StructureIssue { blob, problem, keys: vec![KeyRange::all()] });
-                return Ok(report);
-            }
-        };
-        if (root.totals, root.state_sum.to_hex()) != (record.total, record.state_sum) {
-            let problem = "its totals are not those of the snapshot's record".to_owned();
-            tell(&mut report, StructureIssue { blob: record.root.name.clone(), problem, keys: Vec::new() });
-        }
-        let layers = Layers::new(self.store.clone(), Arc::new(root));
-        let root = Arc::clone(layers.root());
-        let mut sound = vec![true; root.fences.len()];
-        let checks: Vec<_> = places(&root).map(|place| check_place(&self.store, place)).collect();
-        let mut checks = stream::iter(checks).buffer_unordered(SEGMENTS_AT_ONCE);
-        while let Some((place, issues)) = checks.try_next().await? {
-            report.segments.add(place.segment.bytes);
-            for issue in issues {
-                if !issue.keys.is_empty() {
-                    sound[place.fences.clone()].fill(false);
-                }
-                tell(&mut report, issue);
-            }
-        }
-        for fences in stretches(&sound) {
-            let (rows, issues) = check_sums(&layers, fences, &record.root.name).await?;
-            report.rows += rows;
-            issues.into_iter().for_each(|issue| tell(&mut report, issue));
-        }
-        Ok(report)
+/// Checks a snapshot, but for the segments that are known as `sound`.
+async fn check_snapshot(
+    catalog: &VaultCatalog,
+    snapshot: SnapshotId,
+    sound: &mut HashSet<String>,
+) -> Result<Vec<Issue>> {
+    let record = catalog.find(snapshot).await?;
+    let root = match damage(catalog.store.root(&record.root).await)? {
+        Ok(root) => root,
+        Err((blob, problem)) => return Ok(vec![Issue { blob, problem, keys: vec![KeyRange::all()] }]),
+    };
+    let mut issues = Vec::new();
+    if (root.totals, root.state_sum.to_hex()) != (record.total, record.state_sum) {
+        let problem = "its totals are not those of the snapshot's record".to_owned();
+        issues.push(Issue { blob: record.root.name.clone(), problem, keys: Vec::new() });
     }
+    let layers = Layers::new(catalog.store.clone(), Arc::new(root));
+    let root = Arc::clone(layers.root());
+    let mut sound_fences = vec![true; root.fences.len()];
+    let unseen = places(&root).filter(|place| !sound.contains(&place.segment.name));
+    let checks: Vec<_> = unseen.map(|place| check_place(&catalog.store, place)).collect();
+    let mut checks = stream::iter(checks).buffer_unordered(SEGMENTS_AT_ONCE);
+    while let Some((place, found)) = checks.try_next().await? {
+        if found.iter().any(|issue| !issue.keys.is_empty()) {
+            sound_fences[place.fences.clone()].fill(false);
+        }
+        if found.is_empty() {
+            sound.insert(place.segment.name.clone());
+        }
+        issues.extend(found);
+    }
+    for fences in stretches(&sound_fences) {
+        issues.extend(check_sums(&layers, fences, &record.root.name).await?);
+    }
+    Ok(issues)
 }
 
 /// A segment, and what rests on it.
@@ -125,12 +111,12 @@ fn places(root: &Root) -> impl Iterator<Item = Place<'_>> {
 }
 
 /// Checks a segment and its sidecar.
-async fn check_place<'a>(store: &Store, place: Place<'a>) -> Result<(Place<'a>, Vec<StructureIssue>)> {
+async fn check_place<'a>(store: &Store, place: Place<'a>) -> Result<(Place<'a>, Vec<Issue>)> {
     let refs_name = names::refs(&place.segment.name);
     let refs = match damage(check_segment(store, &place).await)? {
         Ok(refs) => refs,
         Err((blob, problem)) => {
-            let issue = StructureIssue { blob, problem, keys: vec![place.keys.clone()] };
+            let issue = Issue { blob, problem, keys: vec![place.keys.clone()] };
             return Ok((place, vec![issue]));
         }
     };
@@ -139,7 +125,7 @@ async fn check_place<'a>(store: &Store, place: Place<'a>) -> Result<(Place<'a>, 
         Ok(_) => "it does not say what the rows of its segment refer to".to_owned(),
         Err((_, problem)) => problem,
     };
-    Ok((place, vec![StructureIssue { blob: refs_name, problem, keys: Vec::new() }]))
+    Ok((place, vec![Issue { blob: refs_name, problem, keys: Vec::new() }]))
 }
 
 /// Reads a segment whole, and says what it refers to.
@@ -211,38 +197,37 @@ impl Seen {
     }
 }
 
-/// Recomputes what neighbouring fences hold. Says how many rows it read, and what does not add up.
-async fn check_sums(layers: &Layers, fences: Range<usize>, root_name: &str) -> Result<(u64, Vec<StructureIssue>)> {
+/// Recomputes what neighbouring fences hold. Says what does not add up.
+async fn check_sums(layers: &Layers, fences: Range<usize>, root_name: &str) -> Result<Vec<Issue>> {
     let root = layers.root();
     let end = root.range_of(fences.end - 1).end().map(Bytes::copy_from_slice);
     let range = KeyRange::new(root.fences[fences.start].low.clone().into_bytes(), end);
     let mut sums = vec![RowSum::default(); fences.len()];
-    let (mut fence, mut rows) = (fences.start, 0);
+    let mut fence = fences.start;
     let mut batches = layers.scan::<RowBatch>(range.clone());
     loop {
         let batch = match damage(batches.try_next().await)? {
             Ok(Some(batch)) => batch,
             Ok(None) => break,
-            Err((blob, problem)) => return Ok((rows, vec![StructureIssue { blob, problem, keys: vec![range] }])),
+            Err((blob, problem)) => return Ok(vec![Issue { blob, problem, keys: vec![range] }]),
         };
         for row in batch.iter() {
             while root.fences.get(fence + 1).is_some_and(|next| next.low.as_bytes() <= row.entry.key) {
                 fence += 1;
             }
             sums[fence - fences.start].add(layers.key(), &row);
-            rows += 1;
         }
     }
     let wrong = sums.into_iter().zip(fences).filter(|(sum, index)| {
         let fence = &root.fences[*index];
         *sum != RowSum { tally: fence.live, sum: fence.sum }
     });
-    let issues = wrong.map(|(_, index)| StructureIssue {
+    let issues = wrong.map(|(_, index)| Issue {
         blob: root_name.to_owned(),
         problem: "the rows read do not add up to what the root says".to_owned(),
         keys: vec![root.range_of(index)],
     });
-    Ok((rows, issues.collect()))
+    Ok(issues.collect())
 }
 
 /// The stretches of fences that are sound.
