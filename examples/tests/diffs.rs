@@ -80,18 +80,23 @@ fn two_days() -> [Vec<Entry>; 2] {
 }
 
 /// What differs, row for row, found by two maps.
-fn differences(days: &[Vec<Entry>; 2]) -> Vec<Value> {
+fn differences(days: &[Vec<Entry>; 2], shape: Shape) -> Vec<Value> {
     let mut pairs: BTreeMap<&[u8], [Option<&Entry>; 2]> = BTreeMap::new();
     for (day, entries) in days.iter().enumerate() {
         for entry in entries {
             pairs.entry(entry.key.as_bytes()).or_default()[day] = Some(entry);
         }
     }
-    pairs.into_iter().filter_map(|(key, [before, after])| difference(key, before, after)).collect()
+    pairs.into_iter().filter_map(|(key, [before, after])| difference(key, before, after, shape)).collect()
 }
 
-fn difference(key: &[u8], before: Option<&Entry>, after: Option<&Entry>) -> Option<Value> {
-    let facts = |entry: &Entry| (entry.size, entry.etag.as_ref().unwrap().as_str().to_owned());
+fn difference(key: &[u8], before: Option<&Entry>, after: Option<&Entry>, shape: Shape) -> Option<Value> {
+    let tag = |entry: &Entry| {
+        let tag = entry.etag.as_ref().unwrap().as_str();
+        // OSS writes digits in upper case.
+        if shape == Shape::OssCsv { tag.to_uppercase() } else { tag.to_owned() }
+    };
+    let facts = |entry: &Entry| (entry.size, tag(entry));
     let change = match (before, after) {
         (None, _) => "added",
         (_, None) => "deleted",
@@ -103,7 +108,7 @@ fn difference(key: &[u8], before: Option<&Entry>, after: Option<&Entry>) -> Opti
     let mut row = json!({ "key": std::str::from_utf8(key).unwrap(), "change": change });
     for (prefix, side) in [("", after), ("previous_", before)] {
         row[format!("{prefix}size")] = json!(side.map(|entry| entry.size));
-        row[format!("{prefix}etag")] = json!(side.map(|entry| facts(entry).1));
+        row[format!("{prefix}etag")] = json!(side.map(tag));
         row[format!("{prefix}last_modified")] = json!(side.map(|entry| entry.last_modified.to_string()));
         row[format!("{prefix}storage_class")] = json!(side.map(|entry| entry.class.as_str()));
     }
@@ -112,7 +117,7 @@ fn difference(key: &[u8], before: Option<&Entry>, after: Option<&Entry>) -> Opti
 
 /// Delivers both days in this shape and order, and checks what the program finds.
 #[track_caller]
-fn check(world: &World, days: &[Vec<Entry>; 2], expected: &[Value], spec: &InventorySpec, order: Order) {
+fn check(world: &World, days: &[Vec<Entry>; 2], spec: &InventorySpec, order: Order) {
     let config = format!("{:?}-{order:?}-{:?}", spec.shape, spec.versions);
     let sides: Vec<String> = days
         .iter()
@@ -124,8 +129,10 @@ fn check(world: &World, days: &[Vec<Entry>; 2], expected: &[Value], spec: &Inven
         })
         .collect();
     let found = world.program.json(&["diff", &sides[0], &sides[1]]).exits(0).rows();
+    let expected = differences(days, spec.shape);
     assert_eq!(found.len(), expected.len(), "{config}");
-    for (found, expected) in found.iter().zip(expected) {
+    assert!(expected.len() > days[0].len() / 5);
+    for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(found, expected, "{config}");
     }
 }
@@ -133,11 +140,9 @@ fn check(world: &World, days: &[Vec<Entry>; 2], expected: &[Value], spec: &Inven
 #[test]
 fn every_shape_and_order_gives_the_same_rows_as_two_maps() {
     let (world, days) = (World::new(), two_days());
-    let expected = differences(&days);
-    assert!(expected.len() > ROWS as usize / 5);
     for shape in Shape::ALL {
         for order in Order::ALL {
-            check(&world, &days, &expected, &world.spec(shape, 1), order);
+            check(&world, &days, &world.spec(shape, 1), order);
         }
     }
 }
@@ -145,9 +150,8 @@ fn every_shape_and_order_gives_the_same_rows_as_two_maps() {
 #[test]
 fn lists_of_all_versions_are_compared_by_their_current_objects() {
     let (world, days) = (World::new(), two_days());
-    let expected = differences(&days);
     for shape in Shape::ALL {
         let spec = InventorySpec { versions: InventoryVersions::All, ..world.spec(shape, 1) };
-        check(&world, &days, &expected, &spec, Order::SortedInEachFile);
+        check(&world, &days, &spec, Order::SortedInEachFile);
     }
 }
