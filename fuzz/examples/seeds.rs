@@ -268,7 +268,7 @@ fn segments() {
     for (key, key_text) in VAULT_KEYS.iter().zip(["encrypted", "plain"]) {
         for (kind, deleted, name) in [(SegmentKind::Base, &[][..], "base"), (SegmentKind::Delta, &deleted, "delta")] {
             let mut writer = SegmentWriter::new(key, kind, SEGMENT_KEY_NAME, 7);
-            writer.write(&rows, deleted).unwrap();
+            writer.write(rows.clone(), deleted.to_vec()).unwrap();
             let segment = writer.finish();
             let tail_bytes = u32::try_from(segment.tail_bytes).unwrap();
             seed("segment", &format!("ok-{key_text}-{name}"), [&tail_bytes.to_le_bytes()[..], &segment.bytes].concat());

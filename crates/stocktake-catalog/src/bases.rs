@@ -39,14 +39,14 @@ impl BaseBuilder {
         let cuts = self.cutter.cuts(&key, &rows);
         let mut start = 0;
         for cut in cuts {
-            self.write(uploads, &key, &slice(&rows, start..cut)?)?;
+            self.write(uploads, &key, slice(&rows, start..cut)?)?;
             self.cut(uploads).await?;
             start = cut;
         }
         if start == 0 {
-            self.write(uploads, &key, &rows)
+            self.write(uploads, &key, rows)
         } else {
-            self.write(uploads, &key, &slice(&rows, start..rows.len())?)
+            self.write(uploads, &key, slice(&rows, start..rows.len())?)
         }
     }
 
@@ -64,11 +64,11 @@ impl BaseBuilder {
         Ok(fences.collect())
     }
 
-    fn write(&mut self, uploads: &mut Uploads, key: &VaultKey, rows: &RowBatch) -> Result<()> {
+    fn write(&mut self, uploads: &mut Uploads, key: &VaultKey, rows: RowBatch) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
-        self.sink.get_or_insert_with(|| uploads.begin(SegmentKind::Base)).write(key, rows, &[])
+        self.sink.get_or_insert_with(|| uploads.begin(SegmentKind::Base)).write(key, rows, Vec::new())
     }
 
     async fn cut(&mut self, uploads: &mut Uploads) -> Result<()> {

@@ -43,17 +43,17 @@ impl DeltaBuilder {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);
-        self.push_batch(uploads, &batch).await
+        self.push_batch(uploads, batch).await
     }
 
     /// Appends a batch of changes; none may have been pushed one by one.
-    pub(crate) async fn push_batch(&mut self, uploads: &mut Uploads, batch: &SegmentBatch<RowBatch>) -> Result<()> {
+    pub(crate) async fn push_batch(&mut self, uploads: &mut Uploads, batch: SegmentBatch<RowBatch>) -> Result<()> {
         if batch.rows.is_empty() {
             return Ok(());
         }
         let key = std::sync::Arc::clone(uploads.store().key());
         let sink = self.sink.get_or_insert_with(|| uploads.begin(SegmentKind::Delta));
-        sink.write(&key, &batch.rows, &batch.deleted)?;
+        sink.write(&key, batch.rows, batch.deleted)?;
         if sink.rows() >= uploads.options().target_segment_rows {
             self.cut(uploads).await?;
         }
@@ -63,7 +63,7 @@ impl DeltaBuilder {
     /// The segments, ascending.
     pub(crate) async fn finish(mut self, uploads: &mut Uploads) -> Result<Vec<SegmentRef>> {
         let batch = std::mem::take(&mut self.batch);
-        self.push_batch(uploads, &batch).await?;
+        self.push_batch(uploads, batch).await?;
         self.cut(uploads).await?;
         Ok(self.written)
     }

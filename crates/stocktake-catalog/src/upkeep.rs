@@ -122,7 +122,7 @@ async fn merge(uploads: &mut Uploads, view: &Layers, runs: &[Run], level: u32) -
     let mut changes = view.changes::<RowBatch>(runs, KeyRange::all());
     let mut builder = DeltaBuilder::new(First::Stored);
     while let Some(batch) = changes.try_next().await? {
-        builder.push_batch(uploads, &batch).await?;
+        builder.push_batch(uploads, batch).await?;
     }
     let segments = builder.finish(uploads).await?;
     let seq = runs.iter().map(|run| run.seq).max().unwrap_or_default();

@@ -47,10 +47,9 @@ pub(crate) struct Uploads {
 
 impl SegmentSink {
     /// Appends rows, as [`SegmentWriter::write`].
-    pub(crate) fn write(&mut self, key: &VaultKey, rows: &RowBatch, deleted: &[bool]) -> Result<()> {
-        self.writer.write(rows, deleted)?;
-        self.sum.add_batch(key, rows, deleted);
-        Ok(())
+    pub(crate) fn write(&mut self, key: &VaultKey, rows: RowBatch, deleted: Vec<bool>) -> Result<()> {
+        self.sum.add_batch(key, &rows, &deleted);
+        self.writer.write(rows, deleted)
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -170,7 +169,7 @@ mod tests {
         let key = VaultKey::unencrypted(VaultId([1; 16]));
         let batch = catalog::batch(catalog::state("a=1 b=2 c=3"));
         let mut writer = SegmentWriter::new(&key, SegmentKind::Base, "job/1", 2);
-        writer.write(&batch, &[]).unwrap();
+        writer.write(batch.clone(), Vec::new()).unwrap();
         let encoded = writer.finish();
         let mut sum = RowSum::default();
         sum.add_batch(&key, &batch, &[]);

@@ -182,6 +182,11 @@ impl RowBatch {
         &self.contents
     }
 
+    /// The encoded [`Attributes`] of each row; `None` when no row has any.
+    pub fn attributes(&self) -> Option<&BytesColumn> {
+        self.attributes.as_ref()
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.entries.len()

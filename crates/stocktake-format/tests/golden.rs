@@ -106,7 +106,7 @@ fn encode(key: &VaultKey, kind: SegmentKind, rows: &[Row], deleted: &[bool]) -> 
     let mut writer = SegmentWriter::new(key, kind, "job/1", 16);
     let mut batch = RowBatch::default();
     rows.iter().for_each(|row| batch.push(&row.as_ref()).unwrap());
-    writer.write(&batch, deleted).unwrap();
+    writer.write(batch, deleted.to_vec()).unwrap();
     writer.finish()
 }
 

@@ -7,8 +7,6 @@
 //! - [`ManifestReader`]: finds the inventories in a bucket or folder, checks and
 //!   reads them. Amazon S3 (CSV, Parquet) and Alibaba Cloud OSS (CSV).
 //! - [`create_inventory`]: writes a listing, or any inventory, in the layout of S3.
-//! - [`ChangeWriter`]: writes a change set as Parquet, JSON Lines or CSV.
-//! - [`to_record_batch`], [`from_record_batch`]: entries to Arrow and back.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -45,14 +43,12 @@
 //! (that is the engine's); list a store (that is the store's own crate); read ORC,
 //! or the incremental reports of OSS, which hold events rather than objects.
 
-mod arrow;
 mod blocking;
 mod create;
 mod csv;
 mod discard;
 mod discovery;
 mod encode;
-mod export;
 mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -66,9 +62,7 @@ mod rows;
 mod schema;
 mod text;
 
-pub use arrow::{entry_schema, from_record_batch, to_record_batch};
 pub use create::{CreateOptions, CreatedInventory, create_inventory};
-pub use export::{ChangeWriter, ExportFormat, change_schema, change_to_json, changes_to_record_batch};
 pub use fault::Fault;
 pub use manifest::{DataFile, Dialect, InventoryManifest, MAX_MANIFEST_BYTES};
 pub use reader::{InventoryRoot, ManifestReader};

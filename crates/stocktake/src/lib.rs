@@ -52,6 +52,11 @@
 //! | [`fs`] | source, listing, vault and target in folders |
 #![cfg_attr(feature = "s3", doc = "| [`object_store`] | the same in buckets |")]
 #![cfg_attr(not(feature = "s3"), doc = "| `object_store` | the same in buckets; with the feature `s3` |")]
+#![cfg_attr(feature = "export", doc = "| [`export`] | entries and change sets as Arrow, Parquet, JSON and CSV |")]
+#![cfg_attr(
+    not(feature = "export"),
+    doc = "| `export` | entries and change sets as Arrow, Parquet, JSON and CSV; with the feature `export` |"
+)]
 //! | [`inventory`] | reading, checking and making inventories |
 //! | [`catalog`] | the catalog of snapshots, kept in the vault itself |
 //! | [`format`](mod@format) | the bytes that vaults consist of, and what opens them |
@@ -73,6 +78,8 @@ mod only_keys;
 mod selector;
 
 pub use stocktake_catalog as catalog;
+#[cfg(feature = "export")]
+pub use stocktake_export as export;
 pub use stocktake_format as format;
 pub use stocktake_fs as fs;
 pub use stocktake_inventory as inventory;

@@ -1,81 +1,85 @@
-//! Rows as Arrow columns, for the writer.
+//! Writes the columns of a row group.
 //!
-//! Byte arenas are copied whole; only rare columns are built value by value.
+//! Values go to the writer as they are in the batch, or as slices of one copy of
+//! an arena; a text that repeats is made once and shared.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryArray, DictionaryArray, FixedSizeBinaryArray, RecordBatch, StringArray, StringBuilder,
-    TimestampMillisecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
-};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::UInt32Type;
-use stocktake_core::{BytesColumn, Content, EntryBatch, Error, Extent, PackId, Result, RowBatch};
+use bytes::Bytes;
+use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
+use parquet::errors::Result;
+use parquet::file::writer::SerializedColumnWriter;
+use stocktake_core::{BytesColumn, Content, Extent, PackId, RowBatch};
 
-use super::{SegmentKind, schema};
+use super::schema;
 
-/// The columns of `rows`. `deleted` says of each row of a delta whether its key is deleted; empty for none.
-pub(super) fn record_batch(kind: SegmentKind, rows: &RowBatch, deleted: &[bool]) -> Result<RecordBatch> {
-    let mut columns = entry_columns(rows.entries())?;
-    if kind == SegmentKind::Delta {
-        let ops = (0..rows.len()).map(|index| u8::from(deleted.get(index) == Some(&true)));
-        columns.push(Arc::new(ops.collect::<UInt8Array>()));
+/// Some rows of a batch. Of a delta, `deleted` says of each row of the batch whether its key is deleted; empty for none.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) batch: Arc<RowBatch>,
+    pub(super) deleted: Arc<[bool]>,
+    pub(super) range: Range<usize>,
+}
+
+type Column<'a> = SerializedColumnWriter<'a>;
+
+/// Writes the values that `rows` have in the column called `name`.
+pub(super) fn write(name: &str, column: &mut Column<'_>, rows: &Rows, packs: &mut PackNames) -> Result<()> {
+    let Rows { batch, deleted, range } = rows;
+    let range = range.clone();
+    let (entries, contents) = (batch.entries().columns(), &batch.contents()[range.clone()]);
+    let etags = entries.etags[range.clone()].iter();
+    match name {
+        schema::KEY => texts(column, slices(&entries.keys, range)),
+        schema::SIZE => longs(column, entries.sizes[range].iter().map(|size| size.cast_signed())),
+        schema::LAST_MODIFIED => longs(column, entries.last_modified[range].iter().copied()),
+        schema::ETAG => hashes(column, etags.map(|tag| (!tag.is_absent()).then(|| tag.into_parts().0))),
+        schema::ETAG_KIND => codes(column, etags.map(|tag| i32::from(tag.into_parts().1))),
+        schema::ETAG_TEXT => rare_texts(column, entries.etag_texts.as_ref(), range),
+        schema::CLASS => {
+            let names: Vec<ByteArray> = entries.classes.names().iter().map(|name| (&**name).into()).collect();
+            texts(column, range.map(|row| names[usize::from(entries.classes.code(row))].clone()))
+        }
+        schema::FLAGS => codes(column, entries.flags[range].iter().map(|flags| i32::from(flags.bits()))),
+        schema::VERSION => rare_texts(column, entries.versions.as_ref(), range),
+        schema::OP => codes(column, range.map(|row| i32::from(deleted.get(row) == Some(&true)))),
+        schema::PROVENANCE => codes(column, range.map(|row| i32::from(batch.get(row).provenance.code()))),
+        schema::CONTENT => codes(column, contents.iter().map(content_code)),
+        schema::HASH => hashes(column, contents.iter().map(hash)),
+        schema::PACK => {
+            optional_texts(column, contents.iter().map(|content| extent(content).map(|extent| packs.name(extent.pack))))
+        }
+        schema::BLOCK_OFFSET => places(column, contents, |extent| extent.block_offset),
+        schema::BLOCK_LENGTH => places(column, contents, |extent| extent.block_length),
+        schema::OFFSET => places(column, contents, |extent| extent.offset),
+        schema::CHUNK_PACKS => optional_texts(column, contents.iter().map(chunk_packs)),
+        schema::ATTRIBUTES => rare_texts(column, batch.attributes(), range),
+        unknown => unreachable!("the schema has no column {unknown}"),
     }
-    columns.extend(content_columns(rows)?);
-    Ok(RecordBatch::try_new(schema::schema(kind), columns).expect("the columns are those of the schema"))
 }
 
-fn entry_columns(entries: &EntryBatch) -> Result<Vec<ArrayRef>> {
-    let columns = entries.columns();
-    let tags = columns.etags.iter().map(|tag| tag.into_parts());
-    let digests: Vec<u8> = tags.clone().flat_map(|(digest, _)| digest).collect();
-    let tagged: Vec<bool> = columns.etags.iter().map(|tag| !tag.is_absent()).collect();
-    let classes: Vec<u32> = (0..entries.len()).map(|index| u32::from(columns.classes.code(index))).collect();
-    let names = columns.classes.names().iter().map(|name| Some(&**name));
-    Ok(vec![
-        Arc::new(binary(&columns.keys)?),
-        Arc::new(UInt64Array::from(columns.sizes.clone())),
-        Arc::new(TimestampMillisecondArray::from(columns.last_modified.clone()).with_timezone("UTC")),
-        fixed(digests, tagged),
-        Arc::new(tags.map(|(_, kind)| kind).collect::<UInt16Array>()),
-        rare_text(&columns.etag_texts, entries.len()),
-        dictionary(classes.into(), names.collect()),
-        Arc::new(columns.flags.iter().map(|flags| flags.bits()).collect::<UInt8Array>()),
-        rare_text(&columns.versions, entries.len()),
-    ])
-}
-
-fn content_columns(rows: &RowBatch) -> Result<[ArrayRef; 9]> {
-    let contents = rows.contents();
-    let place = |part: fn(&Extent) -> u32| -> ArrayRef {
-        Arc::new(contents.iter().map(|content| extent(content).map(part)).collect::<UInt32Array>())
-    };
-    let stored: Vec<bool> = contents.iter().map(|content| extent(content).is_some()).collect();
-    let hashes = contents.iter().flat_map(|content| match content {
-        Content::Whole { hash, .. } | Content::Chunked { hash, .. } => hash.0,
-        Content::Absent | Content::Empty => [0; 16],
-    });
-    Ok([
-        Arc::new(rows.iter().map(|row| row.provenance.code()).collect::<UInt8Array>()),
-        Arc::new(contents.iter().map(content_code).collect::<UInt8Array>()),
-        fixed(hashes.collect(), stored),
-        packs(contents),
-        place(|extent| extent.block_offset),
-        place(|extent| extent.block_length),
-        place(|extent| extent.offset),
-        chunk_packs(contents),
-        attributes(rows)?,
-    ])
-}
-
-fn content_code(content: &Content) -> u8 {
+fn content_code(content: &Content) -> i32 {
     match content {
         Content::Absent => 0,
         Content::Empty => 1,
         Content::Whole { .. } => 2,
         Content::Chunked { .. } => 3,
     }
+}
+
+fn hash(content: &Content) -> Option<[u8; 16]> {
+    match content {
+        Content::Absent | Content::Empty => None,
+        Content::Whole { hash, .. } | Content::Chunked { hash, .. } => Some(hash.0),
+    }
+}
+
+fn chunk_packs(content: &Content) -> Option<ByteArray> {
+    let Content::Chunked { packs, .. } = content else { return None };
+    let names: Vec<String> = packs.iter().map(PackId::to_string).collect();
+    Some(names.join(",").into_bytes().into())
 }
 
 pub(super) fn extent(content: &Content) -> Option<&Extent> {
@@ -85,83 +89,88 @@ pub(super) fn extent(content: &Content) -> Option<&Extent> {
     }
 }
 
-/// The pack of each row: a code for each of the few packs there are.
-fn packs(contents: &[Content]) -> ArrayRef {
-    let mut names = Vec::new();
-    let mut codes: HashMap<PackId, u32> = HashMap::new();
-    let mut last = None;
-    let mut code_of = |pack: PackId| match last {
-        Some((known, code)) if known == pack => code,
-        _ => {
-            let next = u32::try_from(names.len()).expect("a batch has fewer rows");
-            let code = *codes.entry(pack).or_insert_with(|| {
-                names.push(pack.to_string());
-                next
-            });
-            last = Some((pack, code));
-            code
-        }
-    };
-    let keys = contents.iter().map(|content| extent(content).map(|extent| code_of(extent.pack)));
-    let keys = keys.collect::<UInt32Array>();
-    dictionary(keys, names.iter().map(|name| Some(name.as_str())).collect())
+/// The names of packs, each made once. Neighbouring rows mostly lie in one pack.
+#[derive(Debug, Default)]
+pub(super) struct PackNames {
+    names: HashMap<PackId, ByteArray>,
+    last: Option<(PackId, ByteArray)>,
 }
 
-fn dictionary(keys: UInt32Array, names: StringArray) -> ArrayRef {
-    let array = DictionaryArray::<UInt32Type>::try_new(keys, Arc::new(names));
-    Arc::new(array.expect("codes are places in the dictionary"))
-}
-
-fn chunk_packs(contents: &[Content]) -> ArrayRef {
-    let mut column = StringBuilder::new();
-    for content in contents {
-        match content {
-            Content::Chunked { packs, .. } => {
-                let names: Vec<String> = packs.iter().map(PackId::to_string).collect();
-                column.append_value(names.join(","));
+impl PackNames {
+    fn name(&mut self, pack: PackId) -> ByteArray {
+        match &self.last {
+            Some((known, name)) if *known == pack => name.clone(),
+            _ => {
+                let name = self.names.entry(pack).or_insert_with(|| pack.to_string().into_bytes().into()).clone();
+                self.last = Some((pack, name.clone()));
+                name
             }
-            _ => column.append_null(),
         }
     }
-    Arc::new(column.finish())
 }
 
-fn attributes(rows: &RowBatch) -> Result<ArrayRef> {
-    let mut column = StringBuilder::new();
-    for row in rows.iter() {
-        match std::str::from_utf8(row.attributes) {
-            Ok("") => column.append_null(),
-            Ok(text) => column.append_value(text),
-            Err(_) => return Err(Error::invalid("the attributes of a row are not text")),
+/// Values of an arena, as slices of one copy of it.
+fn slices(column: &BytesColumn, range: Range<usize>) -> impl Iterator<Item = ByteArray> {
+    let end = |row: usize| column.ends()[row] as usize;
+    let first = if range.start == 0 { 0 } else { end(range.start - 1) };
+    let last = if range.is_empty() { first } else { end(range.end - 1) };
+    let arena = Bytes::copy_from_slice(&column.data()[first..last]);
+    let mut start = 0;
+    range.map(move |row| {
+        let end = end(row) - first;
+        let value = ByteArray::from(arena.slice(start..end));
+        start = end;
+        value
+    })
+}
+
+fn longs(column: &mut Column<'_>, values: impl Iterator<Item = i64>) -> Result<()> {
+    column.typed::<Int64Type>().write_batch(&values.collect::<Vec<_>>(), None, None).map(drop)
+}
+
+fn codes(column: &mut Column<'_>, values: impl Iterator<Item = i32>) -> Result<()> {
+    column.typed::<Int32Type>().write_batch(&values.collect::<Vec<_>>(), None, None).map(drop)
+}
+
+fn places(column: &mut Column<'_>, contents: &[Content], part: fn(&Extent) -> u32) -> Result<()> {
+    let parts = contents.iter().map(|content| extent(content).map(|extent| part(extent).cast_signed()));
+    let (values, levels) = present(parts);
+    column.typed::<Int32Type>().write_batch(&values, Some(&levels), None).map(drop)
+}
+
+fn texts(column: &mut Column<'_>, values: impl Iterator<Item = ByteArray>) -> Result<()> {
+    column.typed::<ByteArrayType>().write_batch(&values.collect::<Vec<_>>(), None, None).map(drop)
+}
+
+fn optional_texts(column: &mut Column<'_>, values: impl Iterator<Item = Option<ByteArray>>) -> Result<()> {
+    let (values, levels) = present(values);
+    column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None).map(drop)
+}
+
+/// A column in which an empty text stands for none.
+fn rare_texts(column: &mut Column<'_>, texts: Option<&BytesColumn>, range: Range<usize>) -> Result<()> {
+    match texts {
+        Some(texts) => {
+            optional_texts(column, slices(texts, range).map(|text| Some(text).filter(|text| !text.is_empty())))
         }
+        None => optional_texts(column, range.map(|_| None)),
     }
-    Ok(Arc::new(column.finish()))
 }
 
-fn fixed(bytes: Vec<u8>, present: Vec<bool>) -> ArrayRef {
-    let array = FixedSizeBinaryArray::try_new(16, Buffer::from_vec(bytes), nulls(present));
-    Arc::new(array.expect("16 bytes for each row"))
+fn hashes(column: &mut Column<'_>, values: impl Iterator<Item = Option<[u8; 16]>>) -> Result<()> {
+    let (values, levels) = present(values);
+    let arena = Bytes::from(values.concat());
+    let value = |at: usize| FixedLenByteArray::from(ByteArray::from(arena.slice(16 * at..16 * at + 16)));
+    let values: Vec<_> = (0..values.len()).map(value).collect();
+    column.typed::<FixedLenByteArrayType>().write_batch(&values, Some(&levels), None).map(drop)
 }
 
-fn nulls(present: Vec<bool>) -> Option<NullBuffer> {
-    Some(NullBuffer::from(present)).filter(|nulls| nulls.null_count() > 0)
-}
-
-fn binary(column: &BytesColumn) -> Result<BinaryArray> {
-    let ends = column.ends();
-    if i32::try_from(column.data().len()).is_err() {
-        return Err(Error::invalid("a batch of rows has more than 2 GiB of keys"));
+/// The values that are there, and for each row whether it has one.
+fn present<T>(values: impl Iterator<Item = Option<T>>) -> (Vec<T>, Vec<i16>) {
+    let (mut present, mut levels) = (Vec::new(), Vec::new());
+    for value in values {
+        levels.push(i16::from(value.is_some()));
+        present.extend(value);
     }
-    let offsets: Vec<i32> = std::iter::once(0).chain(ends.iter().map(|end| end.cast_signed())).collect();
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    Ok(BinaryArray::new(offsets, Buffer::from(column.data()), None))
-}
-
-fn rare_text(column: &Option<BytesColumn>, rows: usize) -> ArrayRef {
-    let Some(column) = column else { return Arc::new(StringArray::new_null(rows)) };
-    let texts = column.iter().map(|text| {
-        let text = std::str::from_utf8(text).expect("an entry batch has checked its texts");
-        Some(text).filter(|text| !text.is_empty())
-    });
-    Arc::new(texts.collect::<StringArray>())
+    (present, levels)
 }

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::TypePtr;
 
 use super::SegmentKind;
 
@@ -49,46 +50,42 @@ pub(super) fn entry_columns(kind: SegmentKind) -> usize {
     }
 }
 
+const ENTRY_COLUMNS: &str = "
+    required binary key;
+    required int64 size (INTEGER(64,false));
+    required int64 last_modified (TIMESTAMP(MILLIS,true));
+    optional fixed_len_byte_array(16) etag;
+    required int32 etag_kind (INTEGER(16,false));
+    optional binary etag_text (STRING);
+    required binary class (STRING);
+    required int32 flags (INTEGER(8,false));
+    optional binary version (STRING);";
+const OP_COLUMN: &str = "
+    required int32 op (INTEGER(8,false));";
+const CONTENT_COLUMNS: &str = "
+    required int32 provenance (INTEGER(8,false));
+    required int32 content (INTEGER(8,false));
+    optional fixed_len_byte_array(16) hash;
+    optional binary pack (STRING);
+    optional int32 block_offset (INTEGER(32,false));
+    optional int32 block_length (INTEGER(32,false));
+    optional int32 offset (INTEGER(32,false));
+    optional binary chunk_packs (STRING);
+    optional binary attributes (STRING);";
+
 /// The schema of segments of `kind`.
-pub(super) fn schema(kind: SegmentKind) -> SchemaRef {
-    static BASE: LazyLock<SchemaRef> = LazyLock::new(|| build(SegmentKind::Base));
-    static DELTA: LazyLock<SchemaRef> = LazyLock::new(|| build(SegmentKind::Delta));
+pub(super) fn schema(kind: SegmentKind) -> TypePtr {
+    static BASE: LazyLock<TypePtr> = LazyLock::new(|| build(""));
+    static DELTA: LazyLock<TypePtr> = LazyLock::new(|| build(OP_COLUMN));
     match kind {
         SegmentKind::Base => Arc::clone(&BASE),
         SegmentKind::Delta => Arc::clone(&DELTA),
     }
 }
 
-fn build(kind: SegmentKind) -> SchemaRef {
-    let codes = || DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
-    let some = |name, kind| Field::new(name, kind, false);
-    let maybe = |name, kind| Field::new(name, kind, true);
-    let mut fields = vec![
-        some(KEY, DataType::Binary),
-        some(SIZE, DataType::UInt64),
-        some(LAST_MODIFIED, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
-        maybe(ETAG, DataType::FixedSizeBinary(16)),
-        some(ETAG_KIND, DataType::UInt16),
-        maybe(ETAG_TEXT, DataType::Utf8),
-        some(CLASS, codes()),
-        some(FLAGS, DataType::UInt8),
-        maybe(VERSION, DataType::Utf8),
-    ];
-    if kind == SegmentKind::Delta {
-        fields.push(some(OP, DataType::UInt8));
-    }
-    fields.extend([
-        some(PROVENANCE, DataType::UInt8),
-        some(CONTENT, DataType::UInt8),
-        maybe(HASH, DataType::FixedSizeBinary(16)),
-        maybe(PACK, codes()),
-        maybe(BLOCK_OFFSET, DataType::UInt32),
-        maybe(BLOCK_LENGTH, DataType::UInt32),
-        maybe(OFFSET, DataType::UInt32),
-        maybe(CHUNK_PACKS, DataType::Utf8),
-        maybe(ATTRIBUTES, DataType::Utf8),
-    ]);
-    Arc::new(Schema::new(fields))
+fn build(op: &str) -> TypePtr {
+    let text = format!("message segment {{{ENTRY_COLUMNS}{op}{CONTENT_COLUMNS} }}");
+    Arc::new(parse_message_type(&text).expect("the schema is well-formed"))
 }
 
 /// How the columns are written, but for encryption.

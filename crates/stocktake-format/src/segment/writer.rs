@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData};
-use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use stocktake_core::{ContentHash, Error, ObjectKey, Result, RowBatch};
 
-use super::columns::record_batch;
+use super::columns::{self, PackNames, Rows};
 use super::parts::{GroupParts, PROPERTY, SegmentHeader};
 use super::refs::{RefsCollector, SegmentRefs};
 use super::{SegmentKind, schema};
@@ -22,7 +20,11 @@ use crate::{ContentHasher, VaultKey};
 pub struct SegmentWriter {
     hasher: ContentHasher,
     kind: SegmentKind,
-    writer: ArrowWriter<Vec<u8>>,
+    writer: SerializedFileWriter<Vec<u8>>,
+    group_rows: usize,
+    /// Rows of the row group being gathered.
+    pending: Vec<Rows>,
+    pending_rows: usize,
     refs: RefsCollector,
     rows: u64,
     deletes: u64,
@@ -64,10 +66,20 @@ impl SegmentWriter {
             let encryption = FileEncryptionProperties::builder(secret.to_vec()).build();
             properties = properties.with_file_encryption_properties(encryption.expect("one key for all is complete"));
         }
-        let writer = open(kind, properties.build());
-        let (low, high) = (ObjectKey::default(), ObjectKey::default());
-        let hasher = key.content_hasher();
-        Self { hasher, kind, writer, refs: RefsCollector::default(), rows: 0, deletes: 0, low, high }
+        let writer = SerializedFileWriter::new(Vec::new(), schema::schema(kind), Arc::new(properties.build()));
+        Self {
+            hasher: key.content_hasher(),
+            kind,
+            writer: writer.expect("writing to memory cannot fail"),
+            group_rows: row_group_rows.max(1),
+            pending: Vec::new(),
+            pending_rows: 0,
+            refs: RefsCollector::default(),
+            rows: 0,
+            deletes: 0,
+            low: ObjectKey::default(),
+            high: ObjectKey::default(),
+        }
     }
 
     /// Rows written so far.
@@ -80,28 +92,64 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// [`InvalidInput`](Error::InvalidInput) when the keys don't ascend strictly, or attributes are not text.
-    pub fn write(&mut self, rows: &RowBatch, deleted: &[bool]) -> Result<()> {
+    pub fn write(&mut self, rows: RowBatch, deleted: Vec<bool>) -> Result<()> {
         let Some(last) = rows.len().checked_sub(1) else { return Ok(()) };
         let ascending = self.rows == 0 || self.high.as_bytes() < rows.key(0);
         if !ascending || !rows.entries().is_strictly_ascending() {
             return Err(Error::invalid("the rows of a segment do not ascend strictly by key"));
         }
-        let columns = record_batch(self.kind, rows, deleted)?;
-        self.writer.write(&columns).expect("writing to memory cannot fail");
-        self.refs.add(rows);
+        if rows.attributes().is_some_and(|texts| texts.iter().any(|text| std::str::from_utf8(text).is_err())) {
+            return Err(Error::invalid("the attributes of a row are not text"));
+        }
+        self.refs.add(&rows);
         if self.rows == 0 {
             self.low = rows.key(0).into();
         }
         self.high = rows.key(last).into();
         self.rows += rows.len() as u64;
         self.deletes += deleted.iter().filter(|deleted| **deleted).count() as u64;
+        self.gather(Arc::new(rows), deleted.into());
         Ok(())
     }
 
+    /// Cuts rows into row groups.
+    fn gather(&mut self, batch: Arc<RowBatch>, deleted: Arc<[bool]>) {
+        let mut start = 0;
+        while start < batch.len() {
+            let end = batch.len().min(start + self.group_rows - self.pending_rows);
+            self.pending_rows += end - start;
+            self.pending.push(Rows { batch: Arc::clone(&batch), deleted: Arc::clone(&deleted), range: start..end });
+            if self.pending_rows == self.group_rows {
+                self.write_group();
+            }
+            start = end;
+        }
+    }
+
+    fn write_group(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_rows = 0;
+        let schema = schema::schema(self.kind);
+        let mut write = || {
+            let (mut group, mut packs) = (self.writer.next_row_group()?, PackNames::default());
+            for field in schema.get_fields() {
+                let mut column = group.next_column()?.expect("the schema has this column");
+                pending.iter().try_for_each(|rows| columns::write(field.name(), &mut column, rows, &mut packs))?;
+                column.close()?;
+            }
+            group.close().map(drop)
+        };
+        write().expect("writing to memory cannot fail");
+    }
+
     /// Ends the segment. One without rows is a file all the same, but nobody should refer to it.
-    pub fn finish(self) -> EncodedSegment {
-        let Self { hasher, kind, mut writer, refs, rows, deletes, low, high } = self;
-        writer.flush().and_then(|()| Ok(writer.sync()?)).expect("writing to memory cannot fail");
+    pub fn finish(mut self) -> EncodedSegment {
+        if self.pending_rows > 0 {
+            self.write_group();
+        }
+        let Self { hasher, kind, mut writer, refs, rows, deletes, low, high, .. } = self;
+        // Otherwise the last bytes are in a buffer, where their checksum can't be taken.
+        writer.flush().expect("writing to memory cannot fail");
         let body_end = writer.bytes_written() as u64;
         let header = SegmentHeader::new(kind, parts(kind, writer.flushed_row_groups(), writer.inner()));
         writer.append_key_value_metadata(KeyValue::new(PROPERTY.to_owned(), header.encode()));
@@ -117,15 +165,6 @@ impl std::fmt::Debug for SegmentWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SegmentWriter").field("kind", &self.kind).field("rows", &self.rows).finish_non_exhaustive()
     }
-}
-
-fn open(kind: SegmentKind, properties: WriterProperties) -> ArrowWriter<Vec<u8>> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties)
-        .with_skip_arrow_metadata(true)
-        .with_schema_root("segment".to_owned());
-    ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema::schema(kind)), options)
-        .expect("the schema has a Parquet form")
 }
 
 /// Where the parts of each row group lie. Chunks are written one after the other, in the order of the columns.

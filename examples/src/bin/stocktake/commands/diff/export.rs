@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use futures::TryStreamExt;
 use stocktake::Error;
 use stocktake::compare::ChangeSet;
-use stocktake::inventory::{ChangeWriter, ExportFormat};
+use stocktake::export::{ChangeWriter, ExportFormat};
 use tempfile::NamedTempFile;
 
 use crate::exit::{Failure, Result};

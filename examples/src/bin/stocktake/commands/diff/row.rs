@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
-use stocktake::inventory::change_to_json;
+use stocktake::export::change_to_json;
 use stocktake::{Change, ChangeClass};
 
 /// A change: for scripts the object now and as it was, for people a line.

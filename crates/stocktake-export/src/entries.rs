@@ -36,7 +36,7 @@ pub fn entry_schema() -> SchemaRef {
 ///
 /// # Errors
 /// [`Error::InvalidInput`] when keys take more than 2 GiB together.
-pub fn to_record_batch(batch: &EntryBatch) -> Result<RecordBatch> {
+pub fn entries_to_record_batch(batch: &EntryBatch) -> Result<RecordBatch> {
     let columns = batch.columns();
     let flag = |flag: EntryFlags| -> ArrayRef {
         Arc::new(columns.flags.iter().map(|flags| Some(flags.has(flag))).collect::<BooleanArray>())
@@ -58,7 +58,7 @@ pub fn to_record_batch(batch: &EntryBatch) -> Result<RecordBatch> {
 ///
 /// # Errors
 /// [`Error::InvalidInput`] when a column is missing or of another type, or holds a null where it must not.
-pub fn from_record_batch(batch: &RecordBatch) -> Result<EntryBatch> {
+pub fn entries_from_record_batch(batch: &RecordBatch) -> Result<EntryBatch> {
     let keys: &BinaryArray = column(batch, "key")?;
     let versions: &StringArray = column(batch, "version_id")?;
     let sizes: &UInt64Array = column(batch, "size")?;
@@ -124,18 +124,18 @@ mod tests {
         multipart.version = Some("v1".into());
         let entries = [Entry::new("a", 0, time), multipart, Entry::new("c", 7, time).with_etag("odd").with_class("IA")];
         let batch = EntryBatch::try_from(&entries[..]).unwrap();
-        let back = from_record_batch(&to_record_batch(&batch).unwrap()).unwrap();
+        let back = entries_from_record_batch(&entries_to_record_batch(&batch).unwrap()).unwrap();
         let back: Vec<_> = back.iter().map(|entry| entry.to_entry()).collect();
         assert_eq!(back, entries);
-        let empty = to_record_batch(&EntryBatch::default()).unwrap();
-        assert_eq!(from_record_batch(&empty).unwrap(), EntryBatch::default());
+        let empty = entries_to_record_batch(&EntryBatch::default()).unwrap();
+        assert_eq!(entries_from_record_batch(&empty).unwrap(), EntryBatch::default());
     }
 
     #[test]
     fn a_batch_of_another_schema_is_refused() {
         let batch = EntryBatch::try_from(&[Entry::new("a", 0, Timestamp::default())][..]).unwrap();
-        let batch = to_record_batch(&batch).unwrap();
+        let batch = entries_to_record_batch(&batch).unwrap();
         let without_key = batch.project(&[1, 2, 3, 4, 5, 6, 7]).unwrap();
-        assert!(from_record_batch(&without_key).unwrap_err().to_string().contains("no column key"));
+        assert!(entries_from_record_batch(&without_key).unwrap_err().to_string().contains("no column key"));
     }
 }

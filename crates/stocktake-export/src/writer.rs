@@ -6,18 +6,14 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use stocktake_core::{Change, ETag, Entry, Error, Result};
+use stocktake_core::{Change, Error, Result};
 
-use crate::arrow::{text, time_type, unfit};
-use crate::encode::push_text;
-use crate::text::percent_encode;
+use crate::changes::{COLUMNS, change_schema, changes_to_record_batch};
+use crate::text::{change_to_json, csv_fields};
 
 /// How a change set is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,70 +38,6 @@ impl ExportFormat {
     }
 }
 
-const COLUMNS: [&str; 10] = [
-    "key",
-    "change",
-    "size",
-    "etag",
-    "last_modified",
-    "storage_class",
-    "previous_size",
-    "previous_etag",
-    "previous_last_modified",
-    "previous_storage_class",
-];
-
-/// The columns of a change set: `key` (binary), `change`, then `size`, `etag`,
-/// `last_modified` (milliseconds, UTC) and `storage_class` as they are now, and with `previous_` as they were.
-pub fn change_schema() -> SchemaRef {
-    let fields = COLUMNS.map(|name| match name.strip_prefix("previous_").unwrap_or(name) {
-        "key" => Field::new(name, DataType::Binary, false),
-        "change" => Field::new(name, DataType::Utf8, false),
-        "size" => Field::new(name, DataType::Int64, true),
-        "last_modified" => Field::new(name, time_type(), true),
-        _ => Field::new(name, DataType::Utf8, true),
-    });
-    Arc::new(Schema::new(fields.to_vec()))
-}
-
-/// Changes as a record batch with the columns of [`change_schema`].
-///
-/// # Errors
-/// [`Error::InvalidInput`] for a size of more than 63 bits.
-pub fn changes_to_record_batch(changes: &[Change]) -> Result<RecordBatch> {
-    let keys = changes.iter().map(|change| Some(change.entry().key.as_bytes()));
-    let mut arrays: Vec<ArrayRef> = vec![
-        Arc::new(keys.collect::<BinaryArray>()),
-        Arc::new(changes.iter().map(|change| Some(change.class.as_str())).collect::<StringArray>()),
-    ];
-    let current: Vec<_> = changes.iter().map(|change| change.current.as_ref()).collect();
-    let previous: Vec<_> = changes.iter().map(|change| change.previous.as_ref()).collect();
-    for side in [current, previous] {
-        arrays.extend(side_columns(&side)?);
-    }
-    RecordBatch::try_new(change_schema(), arrays).map_err(unfit)
-}
-
-fn side_columns(side: &[Option<&Entry>]) -> Result<[ArrayRef; 4]> {
-    let size = |entry: &Entry| {
-        i64::try_from(entry.size)
-            .map_err(|_| Error::invalid(format!("a size of {} bytes can't be exported", entry.size)))
-    };
-    let sizes: Vec<_> = side.iter().map(|entry| entry.map(size).transpose()).collect::<Result<_>>()?;
-    let times = side.iter().map(|entry| entry.map(|entry| entry.last_modified.as_millis()));
-    Ok([
-        Arc::new(Int64Array::from(sizes)),
-        Arc::new(side.iter().map(|entry| text(entry.and_then(|entry| entry.etag.clone()))).collect::<StringArray>()),
-        Arc::new(times.collect::<TimestampMillisecondArray>().with_timezone("UTC")),
-        Arc::new(side.iter().map(|entry| entry.and_then(class)).collect::<StringArray>()),
-    ])
-}
-
-/// The storage class, where it is known.
-fn class(entry: &Entry) -> Option<&str> {
-    Some(entry.class.as_str()).filter(|class| !class.is_empty())
-}
-
 /// Writes a change set to a file, some changes at a time.
 ///
 /// Holds what was given to one call, and for Parquet a row group of at most
@@ -116,8 +48,8 @@ pub struct ChangeWriter<W: Write + Send> {
 
 enum Sink<W: Write + Send> {
     Parquet(Box<ArrowWriter<W>>),
-    JsonLines(W, Vec<u8>),
-    Csv(W, Vec<u8>),
+    JsonLines(W),
+    Csv(Box<csv::Writer<W>>),
 }
 
 const GROUP_ROWS: usize = 1 << 17;
@@ -128,7 +60,6 @@ impl<W: Write + Send> ChangeWriter<W> {
     /// # Errors
     /// [`Error::LocalStorage`] when `out` fails, as for all methods.
     pub fn new(format: ExportFormat, out: W) -> Result<Self> {
-        let mut out = out;
         let sink = match format {
             ExportFormat::Parquet => {
                 let properties = WriterProperties::builder()
@@ -137,10 +68,11 @@ impl<W: Write + Send> ChangeWriter<W> {
                 let writer = ArrowWriter::try_new(out, change_schema(), Some(properties.build()));
                 Sink::Parquet(Box::new(writer.map_err(io::Error::other).map_err(failed)?))
             }
-            ExportFormat::JsonLines => Sink::JsonLines(out, Vec::new()),
+            ExportFormat::JsonLines => Sink::JsonLines(out),
             ExportFormat::Csv => {
-                writeln!(out, "{}", COLUMNS.join(",")).map_err(failed)?;
-                Sink::Csv(out, Vec::new())
+                let mut writer = csv::Writer::from_writer(out);
+                writer.write_record(COLUMNS).map_err(io::Error::other).map_err(failed)?;
+                Sink::Csv(Box::new(writer))
             }
         };
         Ok(Self { sink })
@@ -154,19 +86,17 @@ impl<W: Write + Send> ChangeWriter<W> {
         match &mut self.sink {
             Sink::Parquet(writer) => {
                 let batch = changes_to_record_batch(changes)?;
-                writer.write(&batch).map_err(io::Error::other).map_err(failed)
+                writer.write(&batch).map_err(io::Error::other)
             }
-            Sink::JsonLines(out, text) => {
-                text.clear();
-                changes.iter().for_each(|change| push_json(change, text));
-                out.write_all(text).map_err(failed)
-            }
-            Sink::Csv(out, text) => {
-                text.clear();
-                changes.iter().for_each(|change| push_csv(change, text));
-                out.write_all(text).map_err(failed)
+            Sink::JsonLines(out) => changes.iter().try_for_each(|change| {
+                serde_json::to_writer(&mut *out, &change_to_json(change)).map_err(io::Error::other)?;
+                out.write_all(b"\n")
+            }),
+            Sink::Csv(writer) => {
+                changes.iter().try_for_each(|change| writer.write_record(csv_fields(change))).map_err(io::Error::other)
             }
         }
+        .map_err(failed)
     }
 
     /// Ends the change set, and gives back what it was written to, flushed.
@@ -176,7 +106,8 @@ impl<W: Write + Send> ChangeWriter<W> {
     pub fn finish(self) -> Result<W> {
         let mut out = match self.sink {
             Sink::Parquet(writer) => writer.into_inner().map_err(io::Error::other).map_err(failed)?,
-            Sink::JsonLines(out, _) | Sink::Csv(out, _) => out,
+            Sink::JsonLines(out) => out,
+            Sink::Csv(writer) => writer.into_inner().map_err(|error| failed(error.into_error()))?,
         };
         out.flush().map_err(failed)?;
         Ok(out)
@@ -187,78 +118,10 @@ fn failed(error: io::Error) -> Error {
     Error::local("write", "the change set")(error)
 }
 
-/// The members of a change in JSON, in the order of the columns.
-///
-/// `key` where it is UTF-8, otherwise `key_base64`; null where there is no such side.
-pub fn change_to_json(change: &Change) -> serde_json::Map<String, serde_json::Value> {
-    let mut row = serde_json::Map::new();
-    let key = &change.entry().key;
-    match key.as_str() {
-        Some(text) => row.insert("key".into(), text.into()),
-        None => row.insert("key_base64".into(), base64(key.as_bytes()).into()),
-    };
-    row.insert("change".into(), change.class.as_str().into());
-    for (prefix, side) in [("", &change.current), ("previous_", &change.previous)] {
-        let side = side.as_ref();
-        let mut put = |name: &str, value: serde_json::Value| row.insert(format!("{prefix}{name}"), value);
-        put("size", side.map(|entry| entry.size).into());
-        put("etag", side.and_then(|entry| entry.etag.as_ref()).map(ETag::as_str).into());
-        put("last_modified", side.map(|entry| entry.last_modified.to_string()).into());
-        put("storage_class", side.and_then(class).into());
-    }
-    row
-}
-
-fn push_json(change: &Change, out: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *out, &change_to_json(change)).expect("a map of texts and numbers is valid JSON");
-    out.push(b'\n');
-}
-
-fn push_csv(change: &Change, out: &mut Vec<u8>) {
-    percent_encode(change.entry().key.as_bytes(), out);
-    out.push(b',');
-    out.extend_from_slice(change.class.as_str().as_bytes());
-    for side in [&change.current, &change.previous] {
-        let side = side.as_ref();
-        push_field(side.map(|entry| entry.size.to_string()).as_deref(), out);
-        push_field(side.and_then(|entry| entry.etag.as_ref()).map(ETag::as_str), out);
-        push_field(side.map(|entry| entry.last_modified.to_string()).as_deref(), out);
-        push_field(side.and_then(class), out);
-    }
-    out.push(b'\n');
-}
-
-/// Appends a field, quoted if it must be; nothing for a null.
-fn push_field(text: Option<&str>, out: &mut Vec<u8>) {
-    out.push(b',');
-    let Some(text) = text else { return };
-    if text.contains(['"', ',', '\n', '\r']) {
-        out.push(b'"');
-        push_text(text.as_bytes(), out);
-        out.push(b'"');
-    } else {
-        out.extend_from_slice(text.as_bytes());
-    }
-}
-
-/// Base64 with padding (RFC 4648).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
-            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stocktake_core::{ChangeClass, Timestamp};
+    use stocktake_core::{ChangeClass, Entry, Timestamp};
 
     fn changes() -> Vec<Change> {
         let time = Timestamp::from_millis(1_772_326_800_000);
@@ -333,13 +196,5 @@ mod tests {
         assert_eq!(ExportFormat::of_path(Path::new("b.jsonl")), Some(ExportFormat::JsonLines));
         assert_eq!(ExportFormat::of_path(Path::new("b.csv")), Some(ExportFormat::Csv));
         assert_eq!(ExportFormat::of_path(Path::new("csv")), None);
-    }
-
-    #[test]
-    fn base64_is_padded() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
-        for (plain, encoded) in cases {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
     }
 }
