@@ -13,8 +13,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use stocktake::compare::{CompareOptions, Side, compare};
 use stocktake::{
-    BATCH_ROWS, EntryBatch, Inventory, InventoryFormat, InventoryInfo, InventoryVersions, Location, Result,
-    SeededEntropy, Timestamp,
+    BATCH_ROWS, EntryBatch, Inventory, InventoryFormat, InventoryInfo, InventoryVersions, KeyFilter, Location, Result,
+    SeededEntropy, Timestamp, keep_wanted,
 };
 use stocktake_benches::Layout;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,10 @@ impl Inventory for InMemory {
     fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
         let batches = Arc::clone(&self.parts[part]);
         stream::iter(0..batches.len()).map(move |index| Ok(batches[index].clone())).boxed()
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        keep_wanted(self.read(part), wanted)
     }
 }
 

@@ -301,6 +301,20 @@ impl EntryBatch {
         Ok(())
     }
 
+    /// The entries for which `kept` says so, in the same order.
+    ///
+    /// # Panics
+    /// When `kept` is not as long as the batch.
+    #[must_use]
+    pub fn filter(&self, kept: &[bool]) -> Self {
+        assert_eq!(kept.len(), self.len(), "there is a verdict on every row");
+        let mut batch = Self::default();
+        for (row, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
+            batch.push(&self.get(row)).expect("there are no more storage classes than before");
+        }
+        batch
+    }
+
     /// Whether the keys ascend strictly, so that none occurs twice.
     pub fn is_strictly_ascending(&self) -> bool {
         self.columns.keys.iter().is_sorted_by(|a, b| a < b)

@@ -88,7 +88,7 @@ impl ETagCode {
     /// Packs `text` if it is 32 hex digits of one case, with or without a part count.
     #[inline]
     pub fn packed(text: &[u8]) -> Option<Self> {
-        let (hex, rest) = text.split_at_checked(32)?;
+        let (hex, rest) = text.split_first_chunk::<32>()?;
         let (digest, upper) = decode_hex(hex)?;
         let kind = match rest {
             [] => PLAIN,
@@ -178,38 +178,28 @@ fn part_count(digits: &[u8]) -> Option<u16> {
     u16::try_from(count).ok().filter(|count| *count <= MAX_PARTS)
 }
 
-/// The value of each hex digit, `BAD` elsewhere; bit 4 marks a lower-case letter, bit 5 an upper-case one.
-const HEX: [u8; 256] = {
-    let mut table = [BAD; 256];
-    let mut n = 0;
-    while n < 10 {
-        table[b'0' as usize + n] = n as u8;
-        n += 1;
-    }
-    let mut n = 0;
-    while n < 6 {
-        table[b'a' as usize + n] = (10 + n as u8) | LOWER_CASE;
-        table[b'A' as usize + n] = (10 + n as u8) | UPPER_CASE;
-        n += 1;
-    }
-    table
-};
-const BAD: u8 = 0x80;
-const LOWER_CASE: u8 = 0x10;
-const UPPER_CASE: u8 = 0x20;
-
 /// 32 hex digits of one case as 16 bytes, and whether that case is upper.
+///
+/// Every step is the same for all digits, without a branch or a table, so that
+/// the compiler does many of them at once.
 #[inline]
-fn decode_hex(hex: &[u8]) -> Option<([u8; 16], bool)> {
-    let mut digest = [0; 16];
-    let mut seen = 0;
-    for (byte, pair) in digest.iter_mut().zip(hex.as_chunks::<2>().0) {
-        let (high, low) = (HEX[usize::from(pair[0])], HEX[usize::from(pair[1])]);
-        seen |= high | low;
-        *byte = (high << 4) | (low & 0x0f);
+fn decode_hex(hex: &[u8; 32]) -> Option<([u8; 16], bool)> {
+    let (mut values, mut bad, mut lower, mut upper) = ([0_u8; 32], 0, 0, 0);
+    for (value, digit) in values.iter_mut().zip(hex) {
+        let is_lower = u8::from(digit.wrapping_sub(b'a') < 6);
+        let is_upper = u8::from(digit.wrapping_sub(b'A') < 6);
+        let is_digit = u8::from(digit.wrapping_sub(b'0') < 10);
+        bad |= (is_lower | is_upper | is_digit) ^ 1;
+        lower |= is_lower;
+        upper |= is_upper;
+        // Letters have bit 6, and count from 1 in their lowest four bits.
+        *value = (digit & 0x0f) + 9 * (digit >> 6 & 1);
     }
-    let mixed = seen & LOWER_CASE != 0 && seen & UPPER_CASE != 0;
-    (seen & BAD == 0 && !mixed).then_some((digest, seen & UPPER_CASE != 0))
+    let mut digest = [0; 16];
+    for (byte, pair) in digest.iter_mut().zip(values.as_chunks::<2>().0) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    (bad == 0 && lower & upper == 0).then_some((digest, upper == 1))
 }
 
 #[cfg(test)]

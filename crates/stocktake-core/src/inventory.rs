@@ -4,10 +4,11 @@ use std::fmt::{self, Debug, Display};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::future;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
-use crate::{EntryBatch, Location, Result, Timestamp};
+use crate::{BytesColumn, EntryBatch, Location, Result, Timestamp};
 
 /// A place where inventories of a source are found.
 ///
@@ -77,6 +78,32 @@ pub trait Inventory: Debug + Send + Sync + 'static {
     /// # Panics
     /// When `part` is not below [`parts`](Self::parts).
     fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>>;
+
+    /// Streams the entries of one part whose keys are wanted.
+    ///
+    /// As [`read`](Self::read) with [`keep_wanted`] behind it, and as thoroughly
+    /// checked; but a reader may spare itself the decoding of what is not wanted.
+    /// `wanted` is asked about each key of the part once, by several threads if
+    /// several parts are read.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>>;
+}
+
+/// Says of each key of a column whether its entry is wanted.
+pub type KeyFilter = Arc<dyn Fn(&BytesColumn) -> Vec<bool> + Send + Sync>;
+
+/// Leaves out of a stream what is not wanted, and batches of which nothing is left.
+pub fn keep_wanted(
+    batches: BoxStream<'static, Result<EntryBatch>>,
+    wanted: KeyFilter,
+) -> BoxStream<'static, Result<EntryBatch>> {
+    let kept = batches.try_filter_map(move |batch| {
+        let kept = batch.filter(&wanted(&batch.columns().keys));
+        future::ok(Some(kept).filter(|batch| !batch.is_empty()))
+    });
+    kept.boxed()
 }
 
 /// What is known of an inventory before it is read.

@@ -66,7 +66,9 @@ pub use error::{BoxError, Error, Result};
 pub use etag::{ETag, ETagCode};
 pub use event::{Event, Observer};
 pub use id::{ContentHash, InvalidId, JobId, PackId, SnapshotId};
-pub use inventory::{Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions};
+pub use inventory::{
+    Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions, KeyFilter, keep_wanted,
+};
 pub use key::{KeyRange, MAX_KEY_BYTES, ObjectKey, display_key};
 pub use location::Location;
 pub use row::{Content, Extent, Provenance, Row, RowBatch, RowRef};

@@ -54,6 +54,14 @@ impl Inventory for Claims {
     fn read(&self, _: usize) -> futures::stream::BoxStream<'static, Result<stocktake_core::EntryBatch>> {
         futures::stream::iter([stocktake_core::EntryBatch::try_from(&self.1[..])]).boxed()
     }
+
+    fn read_wanted(
+        &self,
+        part: usize,
+        wanted: stocktake_core::KeyFilter,
+    ) -> futures::stream::BoxStream<'static, Result<stocktake_core::EntryBatch>> {
+        stocktake_core::keep_wanted(self.read(part), wanted)
+    }
 }
 
 /// The entries of the bucket as they are now, as an inventory of later.

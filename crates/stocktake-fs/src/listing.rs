@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use stocktake_core::{
     BATCH_ROWS, Clock, ETagRef, EntryBatch, EntryFlags, EntryRef, Error, Inventory, InventoryFormat, InventoryInfo,
-    InventoryReader, InventoryVersions, Result,
+    InventoryReader, InventoryVersions, KeyFilter, Result, keep_wanted,
 };
 
 use crate::blocking::{self, Sender};
@@ -108,6 +108,10 @@ impl Inventory for Files {
         assert_eq!(part, 0, "a listing has one part");
         let root = self.root.clone();
         blocking::stream(location(&self.root), move |sender| send_entries(&root, sender))
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        keep_wanted(self.read(part), wanted)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// How many items of a stream wait for their reader.
-const QUEUE_ITEMS: usize = 4;
+const QUEUE_ITEMS: usize = 2;
 
 /// Runs `work` to its end, also when the future is dropped.
 pub(crate) async fn run<T: Send + 'static>(

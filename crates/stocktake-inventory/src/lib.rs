@@ -46,6 +46,7 @@
 mod blocking;
 mod create;
 mod csv;
+mod decoder;
 mod discard;
 mod discovery;
 mod encode;

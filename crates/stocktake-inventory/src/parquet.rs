@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use parquet::file::reader::ChunkReader;
-use stocktake_core::{BATCH_ROWS, EntryBatch};
+use stocktake_core::{BATCH_ROWS, EntryBatch, KeyFilter};
 use stocktake_parquet::{ColumnInfo, ColumnKind, FileMeta, FileOptions, FlatReader, Nulls, Selection, TimeUnit};
 
 use crate::csv::{RowRules, other_bucket};
@@ -21,6 +21,7 @@ pub(crate) struct ParquetReader<R> {
     reader: FlatReader<R>,
     rules: RowRules,
     columns: Columns,
+    wanted: Option<KeyFilter>,
     /// Rows in the batches before, for messages.
     row: u64,
     scratch: Scratch,
@@ -100,7 +101,12 @@ impl<R: ChunkReader> ParquetReader<R> {
             encryption: place(Field::Encryption, BYTES)?,
         };
         let reader = FlatReader::new(Arc::new(file), &meta, &wanted, Selection::all(&meta), BATCH_ROWS)?;
-        Ok(Self { reader, rules, columns, row: 0, scratch: Scratch::default() })
+        Ok(Self { reader, rules, columns, wanted: None, row: 0, scratch: Scratch::default() })
+    }
+
+    /// Leaves out the rows whose keys are not wanted; of them no more than the key is decoded.
+    pub(crate) fn with_wanted(self, wanted: Option<KeyFilter>) -> Self {
+        Self { wanted, ..self }
     }
 
     /// The next batch that has a row; `None` at the end of the file.
@@ -120,6 +126,12 @@ impl<R: ChunkReader> ParquetReader<R> {
         self.check_bucket()?;
         self.find_live(rows)?;
         self.take_keys(batch)?;
+        if let Some(wanted) = self.wanted.clone() {
+            self.keep_wanted(&wanted, rows, batch)?;
+            if batch.len() == 0 {
+                return Ok(());
+            }
+        }
         self.take_sizes(batch)?;
         self.take_times(batch)?;
         self.take_etags(batch)?;
@@ -176,6 +188,15 @@ impl<R: ChunkReader> ParquetReader<R> {
             row += 1;
             Ok(())
         })
+    }
+
+    /// Drops the keys that are not wanted; their rows are no longer live.
+    fn keep_wanted(&mut self, wanted: &KeyFilter, rows: usize, batch: &mut BatchBuilder) -> Result<()> {
+        let kept = batch.retain_keys(wanted)?;
+        let live = &mut self.scratch.live;
+        live.resize(rows, true);
+        live.iter_mut().filter(|live| **live).zip(kept).for_each(|(live, kept)| *live = kept);
+        Ok(())
     }
 
     fn take_sizes(&mut self, batch: &mut BatchBuilder) -> Result<()> {

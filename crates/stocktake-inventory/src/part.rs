@@ -1,4 +1,4 @@
-//! One data file: fetched, checked against its MD5, decoded.
+//! One data file: fetched, and checked against its MD5 while it is decoded.
 //!
 //! A file in a bucket is fetched whole into a temporary file and checked on the
 //! way, so that it can be read as often as wanted and rows come only from bytes
@@ -6,7 +6,7 @@
 //! thread computes its MD5; the stream does not end before the verdict.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,24 +15,22 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
-use stocktake_core::{EntryBatch, Error, InventoryFormat, Location, Result, Vault};
+use stocktake_core::{EntryBatch, Error, InventoryFormat, KeyFilter, Location, Result, Vault};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::OnceCell;
 
-use crate::blocking::{self, Sender};
-use crate::csv::{CsvReader, RowRules};
+use crate::blocking;
+use crate::csv::RowRules;
+use crate::decoder::Decoder;
 use crate::fault::Fault;
-use crate::gzip::{MAGIC, Members};
 use crate::manifest::DataFile;
-use crate::parquet::ParquetReader;
-use crate::rows::BatchBuilder;
 use crate::schema::Schema;
 
 /// Bytes fetched at once, and how many such pieces are fetched ahead.
 const PIECE_BYTES: u64 = 8 << 20;
 const PIECES_AHEAD: usize = 4;
 
-/// Bytes read at once when a local file is hashed or decompressed.
+/// Bytes read at once when a local file is hashed.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// What all parts of an opened inventory share.
@@ -67,43 +65,56 @@ impl Part {
         Self { name, file, fetched: OnceCell::new(), checked: OnceCell::new() }
     }
 
-    /// Streams the part's entries.
-    pub(crate) fn read(self: Arc<Self>, parts: Arc<Parts>) -> BoxStream<'static, Result<EntryBatch>> {
+    /// Streams the part's entries: those whose keys are `wanted`, else all.
+    pub(crate) fn read(
+        self: Arc<Self>,
+        parts: Arc<Parts>,
+        wanted: Option<KeyFilter>,
+    ) -> BoxStream<'static, Result<EntryBatch>> {
         let start = async move {
             match &parts.local_root {
                 Some(root) => {
                     let path = root.join(&self.name);
-                    self.read_local(parts, path).await
+                    self.read_local(parts, path, wanted).await
                 }
                 None => {
                     self.fetched.get_or_try_init(|| fetch(&parts, &self)).await?;
-                    Ok(self.read_fetched(parts))
+                    Ok(self.read_fetched(parts, wanted))
                 }
             }
         };
         stream::once(start).try_flatten().boxed()
     }
 
-    fn read_fetched(self: Arc<Self>, parts: Arc<Parts>) -> BoxStream<'static, Result<EntryBatch>> {
-        blocking::stream(parts.inventory.clone(), move |sender| {
+    fn read_fetched(
+        self: Arc<Self>,
+        parts: Arc<Parts>,
+        wanted: Option<KeyFilter>,
+    ) -> BoxStream<'static, Result<EntryBatch>> {
+        let location = parts.inventory.clone();
+        let open = move || {
             // `self` keeps the temporary file.
             let path = self.fetched.get().expect("fetched before it is read");
             let file = File::open(path).map_err(Error::local("open", path.to_path_buf()))?;
-            decode(&parts, &self, file, sender)
-        })
+            Decoder::open(parts, Arc::clone(&self), file, wanted)
+        };
+        blocking::stream(location, move |sender| open()?.send_all(sender))
     }
 
     async fn read_local(
         self: Arc<Self>,
         parts: Arc<Parts>,
         path: PathBuf,
+        wanted: Option<KeyFilter>,
     ) -> Result<BoxStream<'static, Result<EntryBatch>>> {
         let (file, state) = {
             let (part, parts, path) = (Arc::clone(&self), Arc::clone(&parts), path.clone());
             blocking::run(&parts.inventory.clone(), move || part.open_local(&parts, &path)).await?
         };
         let verdict = self.verdict(Arc::clone(&parts), path, state);
-        let entries = blocking::stream(parts.inventory.clone(), move |sender| decode(&parts, &self, file, sender));
+        let location = parts.inventory.clone();
+        let entries =
+            blocking::stream(location, move |sender| Decoder::open(parts, self, file, wanted)?.send_all(sender));
         Ok(until_verdict(entries, verdict))
     }
 
@@ -245,38 +256,6 @@ fn check_md5(inventory: &Location, part: &Part, hasher: Md5) -> Result<()> {
         return Ok(());
     }
     Err(Fault::corrupt(format!("{}: its MD5 is not that of the manifest", part.name)).of(inventory))
-}
-
-/// Decodes a data file and hands its batches over.
-fn decode(parts: &Parts, part: &Part, file: File, sender: &Sender<EntryBatch>) -> Result<()> {
-    let fault = |fault: Fault| fault.within(&part.name).of(&parts.inventory);
-    let rules = parts.rules.clone();
-    let mut builder = BatchBuilder::default();
-    match parts.format {
-        InventoryFormat::Csv => {
-            let text = csv_text(&part.name, file).map_err(fault)?;
-            let mut reader = CsvReader::new(text, &parts.schema, rules).map_err(fault)?;
-            while let Some(batch) = reader.next_batch(&mut builder).map_err(fault)? {
-                sender.send(batch)?;
-            }
-        }
-        InventoryFormat::Parquet => {
-            let mut reader = ParquetReader::new(file, rules).map_err(fault)?;
-            while let Some(batch) = reader.next_batch(&mut builder).map_err(fault)? {
-                sender.send(batch)?;
-            }
-        }
-        other => return Err(fault(Fault::Unsupported(format!("{other} is not read")))),
-    }
-    Ok(())
-}
-
-/// The text of a CSV file: decompressed if it begins as gzip does, whatever its name. A name that says gzip is believed.
-fn csv_text(name: &str, file: File) -> Result<Box<dyn Read>, Fault> {
-    let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-    let begin = std::io::BufRead::fill_buf(&mut file);
-    let begin = begin.map_err(|error| Fault::corrupt(format!("the file can't be read: {error}")))?;
-    Ok(if begin.starts_with(&MAGIC) || name.ends_with(".gz") { Box::new(Members::new(file)) } else { Box::new(file) })
 }
 
 fn file_state(file: &File) -> std::io::Result<FileState> {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use stocktake_core::{
-    EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader, Location, Result, Vault,
+    EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader, KeyFilter, Location, Result, Vault,
 };
 use stocktake_parquet::{FileMeta, FileOptions, ParsedTail};
 
@@ -325,7 +325,11 @@ impl Inventory for Report {
     }
 
     fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
-        Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared))
+        Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared), None)
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared), Some(wanted))
     }
 }
 

@@ -3,7 +3,9 @@
 //! Here stands what a row must satisfy, whatever it was written in: a key of 1 to
 //! 1,024 bytes, a size, a time, a tag that is packed or kept as text.
 
-use stocktake_core::{BATCH_ROWS, BytesColumn, ETagCode, EntryBatch, EntryColumns, EntryFlags, MAX_KEY_BYTES};
+use stocktake_core::{
+    BATCH_ROWS, BytesColumn, ETagCode, EntryBatch, EntryColumns, EntryFlags, KeyFilter, MAX_KEY_BYTES,
+};
 
 use crate::fault::{Fault, Result};
 use crate::manifest::Dialect;
@@ -41,6 +43,18 @@ impl BatchBuilder {
             }
             length => Err(Fault::corrupt(format!("its key has {length} bytes, more than {MAX_KEY_BYTES}"))),
         }
+    }
+
+    /// Drops the keys that are not wanted, before anything else of their rows was appended. Says which were kept.
+    pub(crate) fn retain_keys(&mut self, wanted: &KeyFilter) -> Result<Vec<bool>> {
+        let (data, ends) = (std::mem::take(&mut self.key_data), std::mem::take(&mut self.key_ends));
+        let keys = BytesColumn::from_parts(data, ends).map_err(|error| Fault::corrupt(error.to_string()))?;
+        let kept = wanted(&keys);
+        for (key, _) in keys.iter().zip(&kept).filter(|(_, kept)| **kept) {
+            self.key_data.extend_from_slice(key);
+            self.end_key()?;
+        }
+        Ok(kept)
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 use stocktake_core::{
     BATCH_ROWS, Clock, ETag, Entry, EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader,
-    InventoryVersions, Location, ObjectKey, Result, Timestamp,
+    InventoryVersions, KeyFilter, Location, ObjectKey, Result, Timestamp, keep_wanted,
 };
 
 use crate::error::failure;
@@ -140,6 +140,10 @@ impl Inventory for Objects {
             future::ok(key.map(|key| Entry { key, ..entry }))
         });
         entries.try_chunks(BATCH_ROWS).map(|batch| EntryBatch::try_from(&batch.map_err(|failed| failed.1)?[..])).boxed()
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        keep_wanted(self.read(part), wanted)
     }
 }
 

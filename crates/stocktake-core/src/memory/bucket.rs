@@ -16,8 +16,8 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use super::Ticker;
 use crate::{
     Attributes, BATCH_ROWS, ETag, Entry, EntryBatch, Error, IfExists, Inventory, InventoryFormat, InventoryInfo,
-    InventoryReader, InventoryVersions, Location, MAX_KEY_BYTES, NewObject, ObjectKey, ObjectRead, Result, Source,
-    Target, TargetObject, Timestamp, Wanted,
+    InventoryReader, InventoryVersions, KeyFilter, Location, MAX_KEY_BYTES, NewObject, ObjectKey, ObjectRead, Result,
+    Source, Target, TargetObject, Timestamp, Wanted, keep_wanted,
 };
 
 const CLASS: &str = "STANDARD";
@@ -271,6 +271,10 @@ impl Inventory for Listing {
             EntryBatch::try_from(&entries[start..end])
         };
         stream::iter((0..self.entries.len()).step_by(BATCH_ROWS)).map(batch).boxed()
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        keep_wanted(self.read(part), wanted)
     }
 }
 

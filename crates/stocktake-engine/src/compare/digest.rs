@@ -4,8 +4,8 @@
 //! the key and of every column that comparison looks at: where both agree, the
 //! rows are taken for equal. The hashes are XXH3 under a secret drawn for one
 //! comparison, after the rows were made, so nobody can name objects to collide.
-//! By chance, a changed row passes for unchanged once in 2^64, and two rows of
-//! different keys for one once in 2^128. Rows that only share the hash of their
+//! By chance, a changed row passes for unchanged once in 2^62, and two rows of
+//! different keys for one once in 2^126. Rows that only share the hash of their
 //! key cost time and nothing else.
 
 use stocktake_core::{Entropy, EntryBatch};
@@ -50,17 +50,16 @@ impl Digester {
         Self { secret, key_mask }
     }
 
-    /// The hash of the key of every row.
-    pub(super) fn key_hashes(&self, batch: &EntryBatch, hashes: &mut Vec<u64>) {
-        hashes.clear();
-        hashes.extend(batch.columns().keys.iter().map(|key| self.key_halves(key).0));
+    /// The hash of a key.
+    #[inline]
+    pub(super) fn key(&self, key: &[u8]) -> u64 {
+        self.key_halves(key).0
     }
 
-    /// The digest of every row.
+    /// Appends the digest of every row.
     pub(super) fn rows(&self, batch: &EntryBatch, digests: &mut Vec<RowDigest>) {
         let columns = batch.columns();
         let classes: Vec<u64> = columns.classes.names().iter().map(|name| self.hash(name.as_bytes())).collect();
-        digests.clear();
         digests.extend(columns.keys.iter().enumerate().map(|(index, key)| {
             let (key_hash, other_half) = self.key_halves(key);
             let (etag, kind) = columns.etags[index].identity();

@@ -13,9 +13,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Batches that wait for the worker. Readers decode ahead by themselves.
-const BATCHES_AHEAD: usize = 1;
-
 type Message = Result<Option<EntryBatch>>;
 
 /// One part being read. Reading stops when it is dropped.
@@ -28,13 +25,14 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Begins to read `stream` on `runtime`.
+    /// Begins to read `stream` on `runtime`, up to `ahead` batches ahead of the worker.
     pub(super) fn open(
         stream: BoxStream<'static, Result<EntryBatch>>,
+        ahead: usize,
         runtime: &Handle,
         cancel: &CancellationToken,
     ) -> Self {
-        let (sender, messages) = mpsc::channel(BATCHES_AHEAD);
+        let (sender, messages) = mpsc::channel(ahead);
         let task = runtime.spawn(pull(stream, sender, cancel.clone()));
         Self { runtime: runtime.clone(), messages, ended: false, task }
     }

@@ -55,7 +55,8 @@ impl Gate {
         })
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether every row passes.
+    pub(super) fn is_open(&self) -> bool {
         self.inventory_prefix.is_empty() && self.path.is_empty() && self.filter.is_none()
     }
 
@@ -76,11 +77,7 @@ impl Gate {
             tally.outside += outside;
             tally.filtered += filtered;
         });
-        let mut kept = EntryBatch::default();
-        for (entry, _) in batch.iter().zip(admitted).filter(|(_, admitted)| *admitted) {
-            kept.push(&entry)?;
-        }
-        Ok(kept)
+        Ok(batch.filter(&admitted))
     }
 
     fn verdict(&self, entry: &EntryRef<'_>) -> Result<Verdict> {

@@ -1,9 +1,11 @@
 //! A side with all that reading it needs, and a first look at its order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use futures::TryStreamExt;
-use stocktake_core::{EntryBatch, Error, Result};
+use futures::stream::BoxStream;
+use stocktake_core::{EntryBatch, Error, KeyFilter, Result};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,9 @@ use super::kway::{KWay, Waiting};
 use super::meter::SideMeter;
 use super::part::PartCursor;
 use super::side::Side;
+
+/// Batches decoded ahead of a worker that takes them in bursts: a mebibyte each.
+const BATCHES_AHEAD: usize = 2;
 
 /// A side, ready to be read by worker threads.
 #[derive(Clone, Debug)]
@@ -32,7 +37,13 @@ pub(super) struct Ascending(Vec<(Vec<u8>, usize)>);
 impl Input {
     /// Begins to read a part.
     pub(super) fn feed(&self, part: usize) -> Feed {
-        Feed::open(self.side.read(part), &self.runtime, &self.cancel)
+        // Many parts may be open at once.
+        Feed::open(self.side.read(part), 1, &self.runtime, &self.cancel)
+    }
+
+    /// Begins to read a part of which few are open, as fast as it can be decoded.
+    fn feed_ahead(&self, batches: BoxStream<'static, Result<EntryBatch>>) -> Feed {
+        Feed::open(batches, BATCHES_AHEAD, &self.runtime, &self.cancel)
     }
 
     /// Hands every batch to `each`, with the rows that take part: part after part, or with
@@ -42,14 +53,40 @@ impl Input {
         parts_at_once: usize,
         mut each: impl FnMut(EntryBatch) -> Result<()>,
     ) -> Result<()> {
+        let admitted = |batch| each(admit(self.gate.as_ref(), batch, &self.meter)?);
+        self.for_each(parts_at_once, |part| self.feed_ahead(self.side.read(part)), admitted)
+    }
+
+    /// Hands the rows that take part and whose keys are wanted to `each`. `wanted` is
+    /// asked about the keys of all rows that take part.
+    pub(super) fn for_each_wanted(
+        &self,
+        parts_at_once: usize,
+        wanted: &KeyFilter,
+        mut each: impl FnMut(EntryBatch) -> Result<()>,
+    ) -> Result<()> {
+        if self.gate.as_ref().is_none_or(Gate::is_open) {
+            let feed = |part| self.feed_ahead(self.side.read_wanted(part, Arc::clone(wanted)));
+            return self.for_each(parts_at_once, feed, each);
+        }
+        // Whether a row takes part may depend on more than its key.
+        self.for_each_batch(parts_at_once, |batch| each(batch.filter(&wanted(&batch.columns().keys))))
+    }
+
+    fn for_each(
+        &self,
+        parts_at_once: usize,
+        feed: impl Fn(usize) -> Feed,
+        mut each: impl FnMut(EntryBatch) -> Result<()>,
+    ) -> Result<()> {
         let mut parts = 0..self.side.parts();
-        let mut open: VecDeque<_> = parts.by_ref().take(parts_at_once).map(|part| self.feed(part)).collect();
-        while let Some(mut feed) = open.pop_front() {
-            if let Some(batch) = feed.next()? {
-                each(admit(self.gate.as_ref(), batch, &self.meter)?)?;
-                open.push_back(feed);
+        let mut open: VecDeque<_> = parts.by_ref().take(parts_at_once).map(&feed).collect();
+        while let Some(mut next) = open.pop_front() {
+            if let Some(batch) = next.next()? {
+                each(batch)?;
+                open.push_back(next);
             } else {
-                open.extend(parts.next().map(|part| self.feed(part)));
+                open.extend(parts.next().map(&feed));
             }
         }
         Ok(())

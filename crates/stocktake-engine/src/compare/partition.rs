@@ -52,6 +52,11 @@ impl Seen {
         self.rows += 1;
         self.sum = self.sum.wrapping_add(key_hash);
     }
+
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
 }
 
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@
 //! no equal. Memory does not grow with the rows; sixteen bytes of temporary file
 //! do, for each of them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stocktake_core::Result;
@@ -32,9 +33,13 @@ impl Comparison {
         if matched.is_equal() {
             return Ok(None);
         }
-        let may_differ = |key_hash| matched.may_differ(key_hash);
-        let sorted =
-            self.at_once(|| self.sift(first, first_seen, may_differ), || self.sift(second, second_seen, may_differ))?;
+        let matched = Arc::new(matched);
+        let may_differ = || {
+            let matched = Arc::clone(&matched);
+            move |key_hash| matched.may_differ(key_hash)
+        };
+        let sorted = self
+            .at_once(|| self.sift(first, first_seen, may_differ()), || self.sift(second, second_seen, may_differ()))?;
         Ok(Some(sorted))
     }
 
@@ -43,6 +48,7 @@ impl Comparison {
         let mut partitions = Partitions::new(self.scratch.clone(), self.limits.partitions);
         let mut digests = Vec::new();
         input.for_each_batch(2, |batch| {
+            digests.clear();
             self.digester.rows(&batch, &mut digests);
             push_all(&mut partitions, &digests)
         })?;
@@ -55,7 +61,8 @@ impl Comparison {
             (first.rows_in(partition) + second.rows_in(partition)) * BYTES_PER_ROW <= self.limits.matcher_bytes
         };
         let oversized = (0..1 << partition_bits).map(|partition| !fits(partition)).collect();
-        let sieve = Sieve::new(first.seen().rows + second.seen().rows, self.limits.sieve_bytes);
+        // How many rows will differ is not known yet.
+        let sieve = Sieve::new(8 * (first.seen().rows + second.seen().rows), self.limits.sieve_bytes);
         let matched = Matched { partition_bits, oversized, sieve };
         let next = AtomicUsize::new(0);
         let work = || self.match_in_turn(first, second, &matched, &next);

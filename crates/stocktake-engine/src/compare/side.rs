@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
-use stocktake_core::{EntryBatch, Inventory, Result, Snapshot};
+use stocktake_core::{EntryBatch, Inventory, KeyFilter, Result, Snapshot, keep_wanted};
 
 /// One of the two states of a comparison.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,14 @@ impl Side {
             Self::Nothing => Box::pin(futures::stream::empty()),
             Self::Inventory(inventory) => inventory.read(part),
             Self::Snapshot(snapshot) => snapshot.entries(),
+        }
+    }
+
+    /// Streams the entries of a part whose keys are wanted.
+    pub(super) fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        match self {
+            Self::Inventory(inventory) => inventory.read_wanted(part, wanted),
+            Self::Snapshot(_) | Self::Nothing => keep_wanted(self.read(part), wanted),
         }
     }
 }

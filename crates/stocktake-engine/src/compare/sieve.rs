@@ -16,12 +16,12 @@ pub(super) struct Sieve {
 }
 
 impl Sieve {
-    /// A sieve for that many rows on both sides together: about eight bits for each, within `most_bytes`.
-    pub(super) fn new(rows: u64, most_bytes: usize) -> Self {
-        let wanted = usize::try_from(rows / 8).unwrap_or(usize::MAX);
-        let words = wanted.min(most_bytes / 8).max(1);
+    /// A sieve with `bits` bits, or the next power of two, within `most_bytes`.
+    pub(super) fn new(bits: u64, most_bytes: usize) -> Self {
+        let wanted = usize::try_from(bits / 64).unwrap_or(usize::MAX);
         // The highest power of two that is not above.
-        let words = 1_usize << words.ilog2();
+        let most = 1_usize << (most_bytes / 8).max(1).ilog2();
+        let words = wanted.checked_next_power_of_two().unwrap_or(most).min(most);
         Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), any: AtomicBool::new(false) }
     }
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_was_put_in_passes_and_little_else() {
-        let sieve = Sieve::new(1 << 20, 1 << 20);
+        let sieve = Sieve::new(1 << 23, 1 << 20);
         assert!(sieve.is_empty());
         let hash = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
         (0..10_000).for_each(|n| sieve.insert(hash(n)));

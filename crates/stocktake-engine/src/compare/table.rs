@@ -2,35 +2,57 @@
 //!
 //! They are sorted, and a directory tells where each piece of the range of
 //! hashes begins: sixteen bytes a row and one or two for the directory. Digests
-//! are looked up a batch at a time, so that the memory they are scattered over is
-//! fetched for many of them at once.
+//! are looked up many at a time and in about the order of the table, so that the
+//! memory they are scattered over is fetched once and ahead of its use.
 
 use super::digest::RowDigest;
 
 /// Rows for each piece of the directory, on average: a cache line of them.
 const ROWS_A_PIECE: usize = 4;
 
+/// Digests to be looked up are put in order by this many of the highest bits of their key.
+const ORDER_BITS: u32 = 12;
+
+/// Digests whose places are fetched at once.
+const FETCHED_AT_ONCE: usize = 64;
+
 /// The digests of one side, and what became of them.
 #[derive(Debug)]
 pub(super) struct DigestTable {
     // INVARIANT: ascending by `key`; `starts[n]` is the first one whose `key >> shift` is `n` or more.
+    // The lowest two bits of `row` are the fate.
     digests: Vec<RowDigest>,
     starts: Vec<u32>,
     shift: u32,
-    fates: Vec<Fate>,
-    // Where to begin to search for each of a batch.
-    scattered: Vec<u32>,
+    order: Vec<u32>,
+    answers: Vec<Answer>,
 }
 
-/// What is known of a digest.
+/// What is known of a digest, as the lowest bits of its hash of the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// The other side had nothing of this key yet.
-    Alone,
+    Alone = 0,
     /// The other side had its equal.
-    Equal,
+    Equal = 1,
     /// Rows of this key hash are to be compared exactly.
-    Differs,
+    Differs = 2,
+}
+
+const FATE_BITS: u64 = 3;
+
+impl RowDigest {
+    fn fate(self) -> Fate {
+        match self.row & FATE_BITS {
+            0 => Fate::Alone,
+            1 => Fate::Equal,
+            _ => Fate::Differs,
+        }
+    }
+
+    fn set_fate(&mut self, fate: Fate) {
+        self.row = (self.row & !FATE_BITS) | fate as u64;
+    }
 }
 
 /// What the table says to a row of the other side.
@@ -53,53 +75,88 @@ impl DigestTable {
         digests.sort_unstable_by_key(|digest| digest.key);
         let bits = (digests.len() / ROWS_A_PIECE).max(2).ilog2();
         let shift = u64::BITS - bits;
-        let mut fates = vec![Fate::Alone; digests.len()];
+        digests.iter_mut().for_each(|digest| digest.set_fate(Fate::Alone));
         for row in 1..digests.len() {
             if digests[row - 1].key == digests[row].key {
-                fates[row - 1] = Fate::Differs;
-                fates[row] = Fate::Differs;
+                digests[row - 1].set_fate(Fate::Differs);
+                digests[row].set_fate(Fate::Differs);
             }
         }
         let starts = directory(&digests, bits, shift);
-        Self { digests, starts, shift, fates, scattered: Vec::new() }
+        Self { digests, starts, shift, order: Vec::new(), answers: Vec::new() }
     }
 
-    /// Looks up a batch of digests of the other side, each row of which must be asked about
-    /// once, and hands `answer` the place and the answer of each.
-    pub(super) fn look_up(&mut self, others: &[RowDigest], mut answer: impl FnMut(usize, Answer)) {
-        // Nothing here depends on what is found, so the processor waits for many places at once.
-        self.scattered.clear();
-        self.scattered.extend(others.iter().map(|other| self.starts[(other.key >> self.shift) as usize]));
-        let touched = self.scattered.iter().filter_map(|start| self.digests.get(*start as usize));
-        std::hint::black_box(touched.fold(0, |sum, digest| digest.key.wrapping_add(sum)));
-        for (place, other) in others.iter().enumerate() {
-            answer(place, self.answer(self.scattered[place], *other));
+    /// Looks up digests of the other side, each row of which must be asked about
+    /// once, and gives an answer to each.
+    pub(super) fn look_up(&mut self, others: &[RowDigest]) -> &[Answer] {
+        self.answers.clear();
+        self.answers.resize(others.len(), Answer::Differs);
+        let order = self.in_order(others);
+        for some in order.chunks(FETCHED_AT_ONCE) {
+            // Nothing here depends on what is found, so the processor waits for many places at once.
+            let fetched = some.iter().map(|row| self.fetch(others[*row as usize].key));
+            std::hint::black_box(fetched.fold(0, u64::wrapping_add));
+            for row in some {
+                self.answers[*row as usize] = self.answer(others[*row as usize]);
+            }
         }
+        self.order = order;
+        &self.answers
     }
 
-    /// The first digest of a key hash, searched for from `start` on.
+    /// The rows of `others`, by the highest bits of their keys.
+    fn in_order(&mut self, others: &[RowDigest]) -> Vec<u32> {
+        let piece = |digest: &RowDigest| (digest.key >> (u64::BITS - ORDER_BITS)) as usize;
+        let mut ends = vec![0_u32; 1 << ORDER_BITS];
+        others.iter().for_each(|other| ends[piece(other)] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            end += std::mem::replace(count, end);
+        }
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.resize(others.len(), 0);
+        for (row, other) in (0..).zip(others) {
+            let place = &mut ends[piece(other)];
+            order[*place as usize] = row;
+            *place += 1;
+        }
+        order
+    }
+
+    /// Reads from where a key would be.
     #[inline]
-    fn search(&self, start: u32, key_hash: u64) -> Option<usize> {
-        let start = start as usize;
+    fn fetch(&self, key_hash: u64) -> u64 {
+        let start = self.starts[(key_hash >> self.shift) as usize] as usize;
+        let last = start + ROWS_A_PIECE - 1;
+        let key = |place: usize| self.digests.get(place).map_or(0, |digest| digest.key);
+        key(start) ^ key(last)
+    }
+
+    /// The place of the first digest of a key hash.
+    #[inline]
+    fn search(&self, key_hash: u64) -> Option<usize> {
+        let start = self.starts[(key_hash >> self.shift) as usize] as usize;
         let place = start + self.digests[start..].iter().take_while(|digest| digest.key < key_hash).count();
         self.digests.get(place).is_some_and(|digest| digest.key == key_hash).then_some(place)
     }
 
-    fn answer(&mut self, start: u32, other: RowDigest) -> Answer {
-        let Some(place) = self.search(start, other.key) else { return Answer::Differs };
-        let equal = self.digests[place].row == other.row;
-        let fate = &mut self.fates[place];
-        match *fate {
+    #[inline]
+    fn answer(&mut self, other: RowDigest) -> Answer {
+        let Some(place) = self.search(other.key) else { return Answer::Differs };
+        let digest = &mut self.digests[place];
+        let equal = digest.row & !FATE_BITS == other.row & !FATE_BITS;
+        match digest.fate() {
             Fate::Alone if equal => {
-                *fate = Fate::Equal;
+                digest.set_fate(Fate::Equal);
                 Answer::Equal
             }
             Fate::Equal => {
-                *fate = Fate::Differs;
+                digest.set_fate(Fate::Differs);
                 Answer::SecondOfItsKey
             }
             Fate::Alone | Fate::Differs => {
-                *fate = Fate::Differs;
+                digest.set_fate(Fate::Differs);
                 Answer::Differs
             }
         }
@@ -107,14 +164,12 @@ impl DigestTable {
 
     /// Whether rows of this key hash found their one equal.
     pub(super) fn has_equal(&self, key_hash: u64) -> bool {
-        self.search(self.starts[(key_hash >> self.shift) as usize], key_hash)
-            .is_some_and(|place| self.fates[place] == Fate::Equal)
+        self.search(key_hash).is_some_and(|place| self.digests[place].fate() == Fate::Equal)
     }
 
     /// The key hashes of all that did not find their one equal.
     pub(super) fn differing(&self) -> impl Iterator<Item = u64> {
-        let rows = self.digests.iter().zip(&self.fates);
-        rows.filter(|(_, fate)| **fate != Fate::Equal).map(|(digest, _)| digest.key)
+        self.digests.iter().filter(|digest| digest.fate() != Fate::Equal).map(|digest| digest.key)
     }
 }
 
@@ -137,27 +192,26 @@ mod tests {
     use super::*;
 
     fn digest(key: u64, row: u64) -> RowDigest {
-        RowDigest { key: key << 40, row }
+        RowDigest { key: key << 40, row: row << 2 }
     }
 
     #[test]
     fn every_digest_is_found_and_no_other() {
-        let all: Vec<_> = (0..1000).rev().map(|n| RowDigest { key: n * (u64::MAX / 1001), row: n }).collect();
+        let all: Vec<_> = (0..1000).rev().map(|n| RowDigest { key: n * (u64::MAX / 1001), row: n << 2 }).collect();
         let mut table = DigestTable::new(all.clone());
-        let mut equal = 0;
-        table.look_up(&all, |_, answer| equal += u64::from(answer == Answer::Equal));
-        assert_eq!((equal, table.differing().count()), (1000, 0));
+        assert!(table.look_up(&all).iter().all(|answer| *answer == Answer::Equal));
+        assert_eq!(table.differing().count(), 0);
         assert!(all.iter().all(|digest| table.has_equal(digest.key)));
         let strangers: Vec<_> = all.iter().map(|known| RowDigest { key: known.key + 1, row: known.row }).collect();
-        table.look_up(&strangers, |_, answer| assert_eq!(answer, Answer::Differs));
-        DigestTable::new(Vec::new()).look_up(&all, |_, answer| assert_eq!(answer, Answer::Differs));
+        assert!(table.look_up(&strangers).iter().all(|answer| *answer == Answer::Differs));
+        assert!(DigestTable::new(Vec::new()).look_up(&all).iter().all(|answer| *answer == Answer::Differs));
     }
 
     #[test]
     fn a_key_that_comes_twice_on_a_side_is_never_equal_in_the_end() {
         let answers = |held: &[RowDigest], others: &[RowDigest]| {
-            let (mut table, mut answers) = (DigestTable::new(held.to_vec()), Vec::new());
-            table.look_up(others, |_, answer| answers.push(answer));
+            let mut table = DigestTable::new(held.to_vec());
+            let answers = table.look_up(others).to_vec();
             (answers, table.differing().count())
         };
         assert_eq!(answers(&[digest(1, 1), digest(1, 1)], &[digest(1, 1)]), (vec![Answer::Differs], 2));

@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream};
 use proptest::prelude::*;
 use stocktake_core::{
     Change, ChangeClass, ChangeCounts, ETag, Entry, EntryBatch, EntryFlags, Error, Inventory, InventoryFormat,
-    InventoryInfo, InventoryVersions, Location, ObjectKey, Result, Timestamp,
+    InventoryInfo, InventoryVersions, KeyFilter, Location, ObjectKey, Result, Timestamp, keep_wanted,
 };
 
 use super::cursor::precedence;
@@ -72,6 +72,10 @@ impl Inventory for ListedInventory {
             }));
         }
         stream::iter(batches).boxed()
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        keep_wanted(self.read(part), wanted)
     }
 }
 

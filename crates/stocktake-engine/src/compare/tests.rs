@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use proptest::prelude::*;
-use stocktake_core::{Change, Entry, EntryBatch, Inventory, InventoryInfo, SeededEntropy, Timestamp};
+use stocktake_core::{
+    Change, Entry, EntryBatch, Inventory, InventoryInfo, KeyFilter, SeededEntropy, Timestamp, keep_wanted,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::matching::BYTES_PER_ROW;
@@ -224,6 +226,10 @@ impl Inventory for Fickle {
     fn read(&self, part: usize) -> BoxStream<'static, stocktake_core::Result<EntryBatch>> {
         let early = self.0.reads.load(Ordering::Relaxed) < 2;
         if early { self.0.read(part) } else { self.1.read(part) }
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, stocktake_core::Result<EntryBatch>> {
+        keep_wanted(self.read(part), wanted)
     }
 }
 

@@ -10,7 +10,9 @@
 //! them as it is read, and only the first has to be read again for the rows that
 //! differ. Where they don't, both go to [`partitioned`](super::partitioned).
 
-use stocktake_core::{Result, Tally};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use stocktake_core::{BytesColumn, EntryBatch, KeyFilter, Result, Tally};
 
 use super::digest::RowDigest;
 use super::input::Input;
@@ -25,8 +27,11 @@ use super::table::{Answer, DigestTable};
 /// Parts of one side that are decoded at once while nothing else is.
 const PARTS_AT_ONCE: usize = 2;
 
-/// Memory for a digest that is held, its fate and its share of the directory, in bytes.
-const HELD_BYTES_A_ROW: usize = 16 + 1 + 2;
+/// Memory for a digest that is held and its share of the directory, in bytes.
+const HELD_BYTES_A_ROW: usize = 16 + 2;
+
+/// Batches looked up at once: about 12 MB, so that neighbours in the table are asked for together.
+const BATCHES_LOOKED_UP: usize = 16;
 
 /// The digests of one side.
 enum Digests {
@@ -61,6 +66,7 @@ impl Comparison {
         let (mut held, mut seen) = (Vec::new(), Seen::default());
         let (mut put_down, mut rows) = (None, Vec::new());
         input.for_each_batch(PARTS_AT_ONCE, |batch| {
+            rows.clear();
             self.digester.rows(&batch, &mut rows);
             rows.iter().for_each(|digest| seen.add(digest.key));
             if let Some(partitions) = &mut put_down {
@@ -84,31 +90,34 @@ impl Comparison {
         seen: Seen,
         second: &Input,
     ) -> Result<Option<(Sorted, Sorted)>> {
-        let mut sorter = self.sorter(second);
-        let (mut rows, mut differing) = (Vec::new(), Vec::new());
-        let (mut second_seen, mut too_late) = (Seen::default(), false);
+        let mut held_up =
+            HeldUp { sorter: self.sorter(second), batches: Vec::new(), rows: Vec::new(), too_late: false };
+        let mut second_seen = Seen::default();
         second.for_each_batch(PARTS_AT_ONCE, |batch| {
-            self.digester.rows(&batch, &mut rows);
-            rows.iter().for_each(|digest| second_seen.add(digest.key));
-            table.look_up(&rows, |row, answer| {
-                too_late |= answer == Answer::SecondOfItsKey;
-                differing.extend((answer != Answer::Equal).then_some(row));
-            });
-            differing.drain(..).try_for_each(|row| sorter.push(&batch.get(row)))
+            let first_row = held_up.rows.len();
+            self.digester.rows(&batch, &mut held_up.rows);
+            held_up.rows[first_row..].iter().for_each(|digest| second_seen.add(digest.key));
+            held_up.batches.push(batch);
+            if held_up.batches.len() < BATCHES_LOOKED_UP { Ok(()) } else { held_up.look_up(&mut table) }
         })?;
-        let second_sorted = if too_late {
+        held_up.look_up(&mut table)?;
+        let table = Arc::new(table);
+        let second_sorted = if held_up.too_late {
             // A row was dropped as equal before another of its key came.
-            drop(sorter);
+            drop(held_up);
             second.meter.count(|tally| tally.duplicates = Tally::default());
-            self.sift(second, second_seen, |key_hash| !table.has_equal(key_hash))?
+            let table = Arc::clone(&table);
+            self.sift(second, second_seen, move |key_hash| !table.has_equal(key_hash))?
         } else {
-            sorter.finish()?
+            held_up.sorter.finish()?
         };
-        let sieve = Sieve::new(seen.rows, self.limits.sieve_bytes);
+        // Large enough that few others pass, small enough to stay in the processor's cache where few differ.
+        let sieve = Sieve::new(64 * table.differing().count() as u64, self.limits.sieve_bytes);
         table.differing().for_each(|key_hash| sieve.insert(key_hash));
+        let sieve_is_empty = sieve.is_empty();
         // The sieve spares most rows the table, but has no say: a row whose equal was dropped must not pass.
-        let may_differ = |key_hash| sieve.passes(key_hash) && !table.has_equal(key_hash);
-        match (sieve.is_empty(), second_sorted.is_empty()) {
+        let may_differ = move |key_hash| sieve.passes(key_hash) && !table.has_equal(key_hash);
+        match (sieve_is_empty, second_sorted.is_empty()) {
             (true, true) => Ok(None),
             (true, false) => Ok(Some((self.sorter(first).finish()?, second_sorted))),
             (false, _) => Ok(Some((self.sift(first, seen, may_differ)?, second_sorted))),
@@ -116,22 +125,31 @@ impl Comparison {
     }
 
     /// Reads a side again and sorts the rows that may differ.
-    pub(super) fn sift(&self, input: &Input, expected: Seen, may_differ: impl Fn(u64) -> bool) -> Result<Sorted> {
+    pub(super) fn sift(
+        &self,
+        input: &Input,
+        expected: Seen,
+        may_differ: impl Fn(u64) -> bool + Send + Sync + 'static,
+    ) -> Result<Sorted> {
         let mut sorter = self.sorter(input);
-        let (mut hashes, mut seen) = (Vec::new(), Seen::default());
+        let (seen, digester) = (Arc::new(Mutex::new(Seen::default())), self.digester.clone());
+        let seen_by_filter = Arc::clone(&seen);
+        let wanted: KeyFilter = Arc::new(move |keys: &BytesColumn| {
+            let mut seen = Seen::default();
+            let verdict = |key: &[u8]| {
+                let hash = digester.key(key);
+                seen.add(hash);
+                may_differ(hash)
+            };
+            let verdicts = keys.iter().map(verdict).collect();
+            lock(&seen_by_filter).add_all(seen);
+            verdicts
+        });
         // The rows were counted at the first reading.
         let again = Input { meter: SideMeter::default(), ..input.clone() };
-        again.for_each_batch(PARTS_AT_ONCE, |batch| {
-            self.digester.key_hashes(&batch, &mut hashes);
-            for (row, hash) in hashes.iter().enumerate() {
-                seen.add(*hash);
-                if may_differ(*hash) {
-                    sorter.push(&batch.get(row))?;
-                }
-            }
-            Ok(())
-        })?;
-        if seen != expected {
+        again
+            .for_each_wanted(PARTS_AT_ONCE, &wanted, |batch| batch.iter().try_for_each(|entry| sorter.push(&entry)))?;
+        if *lock(&seen) != expected {
             return Err(input.read_otherwise());
         }
         sorter.finish()
@@ -140,6 +158,35 @@ impl Comparison {
     pub(super) fn sorter(&self, input: &Input) -> Sorter {
         Sorter::new(self.scratch.clone(), self.limits.sort, input.meter.clone(), self.cancel.clone())
     }
+}
+
+/// Rows of the second side that wait to be looked up, many at a time.
+struct HeldUp {
+    sorter: Sorter,
+    batches: Vec<EntryBatch>,
+    /// The digests of their rows.
+    rows: Vec<RowDigest>,
+    /// Whether a row was dropped as equal before another of its key came.
+    too_late: bool,
+}
+
+impl HeldUp {
+    /// Looks all up, and sorts those that may differ.
+    fn look_up(&mut self, table: &mut DigestTable) -> Result<()> {
+        let answers = table.look_up(&self.rows);
+        let entries = self.batches.iter().flat_map(EntryBatch::iter);
+        for (entry, answer) in entries.zip(answers).filter(|(_, answer)| **answer != Answer::Equal) {
+            self.too_late |= *answer == Answer::SecondOfItsKey;
+            self.sorter.push(&entry)?;
+        }
+        self.batches.clear();
+        self.rows.clear();
+        Ok(())
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn push_all(partitions: &mut Partitions, digests: &[RowDigest]) -> Result<()> {

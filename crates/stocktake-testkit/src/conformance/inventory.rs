@@ -2,10 +2,12 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures::{StreamExt, TryStreamExt};
-use stocktake_core::{BATCH_ROWS, Entry, EntryBatch, Error, Inventory, InventoryInfo, InventoryReader, Location};
+use stocktake_core::{
+    BATCH_ROWS, BytesColumn, Entry, EntryBatch, Error, Inventory, InventoryInfo, InventoryReader, KeyFilter, Location,
+};
 
 /// Makes a test of each promise of an inventory reader.
 ///
@@ -20,6 +22,7 @@ macro_rules! inventory_conformance {
             the_current_objects_are_read_each_once,
             batches_are_bounded_and_not_empty,
             a_part_reads_again_the_same,
+            wanted_keys_are_read_and_no_others,
             parts_are_read_at_once,
             a_dropped_stream_leaves_the_inventory_readable,
             an_opened_inventory_is_the_one_asked_for,
@@ -110,6 +113,34 @@ pub async fn a_part_reads_again_the_same(under_test: &InventoryUnderTest) {
         let first = read_all(&*inventory).await.unwrap();
         assert_eq!(read_all(&*inventory).await.unwrap(), first);
     }
+}
+
+/// A filter is asked about every key once, and decides which entries come.
+pub async fn wanted_keys_are_read_and_no_others(under_test: &InventoryUnderTest) {
+    let inventory = under_test.open().await;
+    if !inventory.info().repeatable {
+        return;
+    }
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let is_wanted = |key: &[u8]| key.iter().map(|byte| u32::from(*byte)).sum::<u32>().is_multiple_of(3);
+    let mut found = Vec::new();
+    for part in 0..inventory.parts() {
+        let asked = Arc::clone(&asked);
+        let wanted: KeyFilter = Arc::new(move |keys: &BytesColumn| {
+            asked.lock().unwrap().extend(keys.iter().map(<[u8]>::to_vec));
+            keys.iter().map(is_wanted).collect()
+        });
+        let batches: Vec<_> = inventory.read_wanted(part, wanted).try_collect().await.unwrap();
+        assert!(batches.iter().all(|batch| !batch.is_empty()));
+        found.extend(batches.iter().flat_map(|batch| batch.iter().map(|entry| entry.to_entry())));
+    }
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    let expected = under_test.expected.iter().filter(|entry| is_wanted(entry.key.as_bytes()));
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    let mut asked = asked.lock().unwrap().clone();
+    asked.sort();
+    let keys = under_test.expected.iter().map(|entry| entry.key.as_bytes());
+    assert!(asked.iter().map(Vec::as_slice).eq(keys), "each key is asked about once");
 }
 
 /// All parts may be read at the same time, also each by two readers.
