@@ -21,6 +21,8 @@ use crate::{Attributes, ETag, ObjectKey, Result, Timestamp};
 ///   before, or the whole new one; a failed or dropped write leaves the former.
 /// - **Exact bytes.** `write` succeeds only if the body yielded exactly
 ///   [`NewObject::size`] bytes; a body that ends in an error is not written.
+/// - **Durable when told.** What was written before [`Target::sync`] was called
+///   survives a crash of the machine once that has returned.
 /// - **Conflicts.** With [`IfExists::Fail`] nothing that is there is replaced.
 ///
 /// # Cancel safety
@@ -37,7 +39,7 @@ pub trait Target: Debug + Display + Send + Sync + 'static {
     /// As [`Source::read`](crate::Source::read), but for `ObjectNotFound`.
     async fn stat(&self, key: &ObjectKey) -> Result<Option<TargetObject>>;
 
-    /// Writes an object, durably when the call returns.
+    /// Writes an object.
     ///
     /// # Errors
     /// - [`ObjectChanged`](crate::Error::ObjectChanged): something is at the key and `if_exists` forbids to replace it.
@@ -51,6 +53,12 @@ pub trait Target: Debug + Display + Send + Sync + 'static {
         body: BoxStream<'static, Result<Bytes>>,
         if_exists: IfExists,
     ) -> Result<()>;
+
+    /// Makes durable what was written before. Where a write is durable by itself there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`write`](Target::write).
+    async fn sync(&self) -> Result<()>;
 
     /// Deletes the object at `key`; success also when nothing is there.
     ///

@@ -180,6 +180,10 @@ impl Target for MeteredTarget {
         self.inner.write(object, body, if_exists).await
     }
 
+    async fn sync(&self) -> Result<()> {
+        self.inner.sync().await
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.inner.delete(key).await
     }

@@ -192,6 +192,9 @@ impl Run {
             let writes = rows.and_then(move |window| this.clone().window(window)).try_flatten();
             writes.try_for_each_concurrent(self.options.concurrency.max(1), |write| self.clone().finish(write)).await?;
         }
+        if !self.options.dry_run {
+            self.restore.target.sync().await?;
+        }
         Ok(*lock(&self.report))
     }
 

@@ -8,6 +8,10 @@
 //! codec u8 (0 stored, 1 zstd)   raw length u32   payload          one sealed frame
 //! ```
 
+use std::cell::RefCell;
+
+use zstd::bulk::Compressor;
+
 use crate::{FormatError, Result};
 
 /// The largest block in decoded bytes. Chunks and chunk lists are cut to stay below.
@@ -38,7 +42,7 @@ impl Block {
         let raw_length = crate::wire::length(raw.len());
         let mut frame = vec![0; PRELUDE_BYTES + zstd::zstd_safe::compress_bound(raw.len())];
         let worthwhile = raw.len() - raw.len() / 8;
-        let compressed = zstd::bulk::compress_to_buffer(raw, &mut frame[PRELUDE_BYTES..], zstd_level);
+        let compressed = compress(raw, &mut frame[PRELUDE_BYTES..], zstd_level);
         frame[1..PRELUDE_BYTES].copy_from_slice(&raw_length.to_le_bytes());
         match compressed {
             Ok(length) if length < worthwhile => {
@@ -63,6 +67,20 @@ impl Block {
     pub fn raw_bytes(&self) -> usize {
         self.raw_length as usize
     }
+}
+
+/// Compresses with a context that the thread keeps: making one costs about as much as a small block.
+fn compress(raw: &[u8], out: &mut [u8], level: i32) -> std::io::Result<usize> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept.take() {
+            Some((known, compressor)) if known == level => compressor,
+            _ => Compressor::new(level)?,
+        };
+        kept.insert((level, compressor)).1.compress_to_buffer(raw, out)
+    })
 }
 
 /// Decodes an opened frame to the block's bytes.

@@ -1,8 +1,8 @@
 //! Files that appear whole.
 //!
-//! A file is written beside its final place under a temporary name, made
-//! durable, and then renamed: who finds it by its final name finds all of it,
-//! also after a crash. The folders it lies in are made on the way, and removed
+//! A file is written beside its final place under a temporary name, and then
+//! renamed: who finds it by its final name finds all of it. In a vault it is made
+//! durable first, so that this holds after a crash as well. The folders it lies in are made on the way, and removed
 //! when their last file is.
 
 use std::fs::File;
@@ -50,17 +50,27 @@ impl NewFile {
         &mut self.file
     }
 
-    /// Makes the file durable and gives it its name.
+    /// Makes the file durable and gives it its name; `AlreadyExists` when that is taken.
+    pub(crate) fn publish(mut self, name: &[u8]) -> io::Result<()> {
+        self.file.sync_all()?;
+        self.rename(name, IfExists::Fail)?;
+        self.folder.sync()
+    }
+
+    /// Gives the file its name. It is durable once the file system is [synchronised](crate::dir::Dir::sync_all).
     ///
     /// With [`IfExists::Fail`], `AlreadyExists` when the name is taken.
-    pub(crate) fn publish(mut self, name: &[u8], if_exists: IfExists) -> io::Result<()> {
-        self.file.sync_all()?;
+    pub(crate) fn place(mut self, name: &[u8], if_exists: IfExists) -> io::Result<()> {
+        self.rename(name, if_exists)
+    }
+
+    fn rename(&mut self, name: &[u8], if_exists: IfExists) -> io::Result<()> {
         match if_exists {
             IfExists::Fail => self.folder.rename_new(&self.temporary, name)?,
             IfExists::Replace => self.folder.rename(&self.temporary, name)?,
         }
         self.published = true;
-        self.folder.sync()
+        Ok(())
     }
 }
 

@@ -96,6 +96,15 @@ impl Target for FsTarget {
         sent.and(written)
     }
 
+    async fn sync(&self) -> Result<()> {
+        let (root, at) = (self.root.clone(), location(&self.root));
+        let failed = |error| failure(&location(&self.root), "make files durable", error);
+        let synced = blocking::run(&at, move || {
+            Ok(walk::open_root(&root).and_then(|dir| dir.map_or(Ok(()), |dir| dir.sync_all())))
+        });
+        synced.await?.map_err(failed)
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<()> {
         let place = self.place(key);
         blocking::run(&location(&self.root), move || match remove(&place.root, parse(&place.key, &place.location)?) {
@@ -158,7 +167,7 @@ impl Place {
         }
         self.check_length(size, came, came == size)?;
         file.file().set_modified(system_time(last_modified)).map_err(failed)?;
-        file.publish(path.name(), if_exists).map_err(failed)
+        file.place(path.name(), if_exists).map_err(failed)
     }
 
     fn check_length(&self, size: u64, came: u64, fits: bool) -> Result<()> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use stocktake_core::{BlobInfo, Error, IfExists, Result, Vault, VaultCapabilities};
+use stocktake_core::{BlobInfo, Error, Result, Vault, VaultCapabilities};
 
 use crate::blocking;
 use crate::error::{failure, is_absent};
@@ -130,7 +130,7 @@ impl Blob {
         let write = || {
             let mut file = NewFile::create(&self.root, path)?;
             file.file().write_all(bytes)?;
-            file.publish(path.name(), IfExists::Fail)
+            file.publish(path.name())
         };
         match write() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.open(path).is_ok() => Err(self.exists()),

@@ -189,6 +189,10 @@ impl Target for ObjectStoreTarget {
         }
     }
 
+    async fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<()> {
         match self.store.delete(&self.path_of(key)?).await {
             Err(error) if Meaning::of(&error) != Meaning::NotFound => Err(self.failed("delete", key, error)),

@@ -221,6 +221,10 @@ impl Target for MemoryBucket {
         Ok(())
     }
 
+    async fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.check_key(key)?;
         self.remove(key.clone());

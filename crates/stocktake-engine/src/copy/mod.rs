@@ -54,7 +54,7 @@ pub struct CopyOptions {
     pub block_bytes: usize,
     /// A pack is closed when it has this many bytes. Default 64 MiB.
     pub pack_bytes: usize,
-    /// Zstandard level of blocks. Default 3.
+    /// Zstandard level of blocks. Default 1, which takes half the time of 3 for some hundredths more of bytes.
     pub zstd_level: i32,
     /// What to do with an object that changed since the inventory. Default: store it, marked.
     pub on_changed: OnChanged,
@@ -70,7 +70,7 @@ impl Default for CopyOptions {
             large_object_bytes: 8 << 20,
             block_bytes: 256 << 10,
             pack_bytes: 64 << 20,
-            zstd_level: 3,
+            zstd_level: 1,
             on_changed: OnChanged::Newer,
             on_archived: OnArchived::Skip,
         }
