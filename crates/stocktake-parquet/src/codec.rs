@@ -1,9 +1,11 @@
 //! Decompression of pages into buffers that are used again.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Read;
 
 use parquet::basic::Compression;
+use zstd::bulk::Decompressor;
 
 use crate::{Error, Result};
 
@@ -14,7 +16,7 @@ pub const MAX_PAGE_BYTES: usize = 64 << 20;
 pub(crate) enum Codec {
     None,
     Snappy(snap::raw::Decoder),
-    Zstd(zstd::bulk::Decompressor<'static>),
+    Zstd,
     Gzip,
 }
 
@@ -23,7 +25,7 @@ impl fmt::Debug for Codec {
         f.write_str(match self {
             Self::None => "None",
             Self::Snappy(_) => "Snappy",
-            Self::Zstd(_) => "Zstd",
+            Self::Zstd => "Zstd",
             Self::Gzip => "Gzip",
         })
     }
@@ -34,9 +36,7 @@ impl Codec {
         Ok(match compression {
             Compression::UNCOMPRESSED => Self::None,
             Compression::SNAPPY => Self::Snappy(snap::raw::Decoder::new()),
-            Compression::ZSTD(_) => {
-                Self::Zstd(zstd::bulk::Decompressor::new().map_err(|error| Error::damaged(error.to_string()))?)
-            }
+            Compression::ZSTD(_) => Self::Zstd,
             Compression::GZIP(_) => Self::Gzip,
             other => return Err(Error::unsupported(format!("compression {other}"))),
         })
@@ -58,11 +58,25 @@ impl Codec {
             }
             Self::None => None,
             Self::Snappy(decoder) => decoder.decompress(stored, out).ok(),
-            Self::Zstd(decoder) => decoder.decompress_to_buffer(stored, out).ok(),
+            Self::Zstd => unzstd(stored, out).ok(),
             Self::Gzip => gunzip(stored, out).ok(),
         };
         if written == Some(out.len()) { Ok(()) } else { Err(Error::damaged("a page does not decompress")) }
     }
+}
+
+/// Decompresses with a context that the thread keeps: making one costs as much as a small page.
+fn unzstd(stored: &[u8], out: &mut [u8]) -> std::io::Result<usize> {
+    thread_local! {
+        static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept.take() {
+            Some(decompressor) => decompressor,
+            None => Decompressor::new()?,
+        };
+        kept.insert(decompressor).decompress_to_buffer(stored, out)
+    })
 }
 
 /// Fills `out`, and tells how many bytes there were: one more than it holds if there were more.

@@ -2,7 +2,7 @@
 //!
 //! Eight are a hash of the key: they bring rows together. Eight are a hash of
 //! the key and of every column that comparison looks at: where both agree, the
-//! rows are taken for equal. The hashes are XXH3 under a secret drawn for one
+//! rows are taken for equal. The hashes are those of XXH3 under a secret drawn for one
 //! comparison, after the rows were made, so nobody can name objects to collide.
 //! By chance, a changed row passes for unchanged once in 2^62, and two rows of
 //! different keys for one once in 2^126. Rows that only share the hash of their
@@ -27,6 +27,8 @@ pub(super) struct RowDigest {
 #[derive(Clone)]
 pub(super) struct Digester {
     secret: [u8; SECRET_BYTES],
+    /// More of the secret, for numbers.
+    words: [u64; 7],
     // All ones, but in tests that want collisions.
     key_mask: u64,
 }
@@ -42,12 +44,15 @@ impl Digester {
     pub(super) fn new(entropy: &dyn Entropy, key_mask: u64) -> Self {
         let mut seed = [0; 32];
         entropy.fill(&mut seed);
+        let mut drawn = blake3::Hasher::new_derive_key("stocktake comparison digests v1").update(&seed).finalize_xof();
         let mut secret = [0; SECRET_BYTES];
-        blake3::Hasher::new_derive_key("stocktake comparison digests v1")
-            .update(&seed)
-            .finalize_xof()
-            .fill(&mut secret);
-        Self { secret, key_mask }
+        drawn.fill(&mut secret);
+        let words = std::array::from_fn(|_| {
+            let mut word = [0; 8];
+            drawn.fill(&mut word);
+            u64::from_le_bytes(word)
+        });
+        Self { secret, words, key_mask }
     }
 
     /// The hash of a key.
@@ -64,14 +69,16 @@ impl Digester {
             let (key_hash, other_half) = self.key_halves(key);
             let (etag, kind) = columns.etags[index].identity();
             let class = classes[usize::from(columns.classes.code(index))];
-            let mut block = [0; 50];
-            block[..8].copy_from_slice(&other_half.to_le_bytes());
-            block[8..16].copy_from_slice(&columns.sizes[index].to_le_bytes());
-            block[16..24].copy_from_slice(&columns.last_modified[index].to_le_bytes());
-            block[24..40].copy_from_slice(&etag);
-            block[40..48].copy_from_slice(&class.to_le_bytes());
-            block[48..].copy_from_slice(&kind.to_le_bytes());
-            RowDigest { key: key_hash, row: self.hash(&block) }
+            let etag = u128::from_le_bytes(etag);
+            let row = self.mix([
+                other_half,
+                columns.sizes[index],
+                columns.last_modified[index].cast_unsigned(),
+                class ^ u64::from(kind),
+                etag as u64,
+                (etag >> 64) as u64,
+            ]);
+            RowDigest { key: key_hash, row }
         }));
     }
 
@@ -80,6 +87,19 @@ impl Digester {
     fn key_halves(&self, key: &[u8]) -> (u64, u64) {
         let hash = XxHash3_128::oneshot_with_secret(&self.secret, key).expect("the secret is long enough");
         ((hash >> 64) as u64 & self.key_mask, hash as u64)
+    }
+
+    /// A hash of six numbers, as XXH3 hashes short inputs: pairs are multiplied to 128 bits under
+    /// the secret and folded, and their sum is scattered.
+    #[inline]
+    fn mix(&self, words: [u64; 6]) -> u64 {
+        let folded = |at: usize| {
+            let product = u128::from(words[at] ^ self.words[at]) * u128::from(words[at + 1] ^ self.words[at + 1]);
+            (product as u64) ^ (product >> 64) as u64
+        };
+        let sum = folded(0).wrapping_add(folded(2)).wrapping_add(folded(4)).wrapping_add(self.words[6]);
+        let scattered = (sum ^ (sum >> 37)).wrapping_mul(0x1656_6791_9e37_79f9);
+        scattered ^ (scattered >> 32)
     }
 
     #[inline]

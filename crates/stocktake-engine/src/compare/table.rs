@@ -11,7 +11,7 @@ use super::digest::RowDigest;
 const ROWS_A_PIECE: usize = 4;
 
 /// Digests to be looked up are put in order by this many of the highest bits of their key.
-const ORDER_BITS: u32 = 12;
+const ORDER_BITS: u32 = 9;
 
 /// Digests whose places are fetched at once.
 const FETCHED_AT_ONCE: usize = 64;
@@ -24,7 +24,7 @@ pub(super) struct DigestTable {
     digests: Vec<RowDigest>,
     starts: Vec<u32>,
     shift: u32,
-    order: Vec<u32>,
+    ordered: Vec<(RowDigest, u32)>,
     answers: Vec<Answer>,
 }
 
@@ -83,7 +83,7 @@ impl DigestTable {
             }
         }
         let starts = directory(&digests, bits, shift);
-        Self { digests, starts, shift, order: Vec::new(), answers: Vec::new() }
+        Self { digests, starts, shift, ordered: Vec::new(), answers: Vec::new() }
     }
 
     /// Looks up digests of the other side, each row of which must be asked about
@@ -91,37 +91,18 @@ impl DigestTable {
     pub(super) fn look_up(&mut self, others: &[RowDigest]) -> &[Answer] {
         self.answers.clear();
         self.answers.resize(others.len(), Answer::Differs);
-        let order = self.in_order(others);
-        for some in order.chunks(FETCHED_AT_ONCE) {
+        let mut ordered = std::mem::take(&mut self.ordered);
+        in_order(others, &mut ordered);
+        for some in ordered.chunks(FETCHED_AT_ONCE) {
             // Nothing here depends on what is found, so the processor waits for many places at once.
-            let fetched = some.iter().map(|row| self.fetch(others[*row as usize].key));
+            let fetched = some.iter().map(|(other, _)| self.fetch(other.key));
             std::hint::black_box(fetched.fold(0, u64::wrapping_add));
-            for row in some {
-                self.answers[*row as usize] = self.answer(others[*row as usize]);
+            for (other, row) in some {
+                self.answers[*row as usize] = self.answer(*other);
             }
         }
-        self.order = order;
+        self.ordered = ordered;
         &self.answers
-    }
-
-    /// The rows of `others`, by the highest bits of their keys.
-    fn in_order(&mut self, others: &[RowDigest]) -> Vec<u32> {
-        let piece = |digest: &RowDigest| (digest.key >> (u64::BITS - ORDER_BITS)) as usize;
-        let mut ends = vec![0_u32; 1 << ORDER_BITS];
-        others.iter().for_each(|other| ends[piece(other)] += 1);
-        let mut end = 0;
-        for count in &mut ends {
-            end += std::mem::replace(count, end);
-        }
-        let mut order = std::mem::take(&mut self.order);
-        order.clear();
-        order.resize(others.len(), 0);
-        for (row, other) in (0..).zip(others) {
-            let place = &mut ends[piece(other)];
-            order[*place as usize] = row;
-            *place += 1;
-        }
-        order
     }
 
     /// Reads from where a key would be.
@@ -170,6 +151,23 @@ impl DigestTable {
     /// The key hashes of all that did not find their one equal.
     pub(super) fn differing(&self) -> impl Iterator<Item = u64> {
         self.digests.iter().filter(|digest| digest.fate() != Fate::Equal).map(|digest| digest.key)
+    }
+}
+
+/// Puts digests, each with its row, in the order of the highest bits of their keys.
+fn in_order(digests: &[RowDigest], ordered: &mut Vec<(RowDigest, u32)>) {
+    let piece = |digest: &RowDigest| (digest.key >> (u64::BITS - ORDER_BITS)) as usize;
+    let mut ends = vec![0_u32; 1 << ORDER_BITS];
+    digests.iter().for_each(|digest| ends[piece(digest)] += 1);
+    let mut end = 0;
+    for count in &mut ends {
+        end += std::mem::replace(count, end);
+    }
+    ordered.resize(digests.len(), (RowDigest { key: 0, row: 0 }, 0));
+    for (row, digest) in (0..).zip(digests) {
+        let place = &mut ends[piece(digest)];
+        ordered[*place as usize] = (*digest, row);
+        *place += 1;
     }
 }
 
