@@ -22,12 +22,19 @@ const MAX_BATCHES: usize = 4;
 /// The bucket that rows of seeds are of.
 pub const BUCKET: &str = "photo-store";
 
+/// Names of manifests that time and folder are taken from, where a manifest states none.
+const NAMES: [&str; 2] = ["inv/2026-03-01T12-28Z/manifest.json", "inv/f0e1_2026-03-01T07:00_manifest.json"];
+
 /// The manifest of an inventory.
 pub fn manifest(data: &[u8]) -> bool {
-    let Ok(manifest) = InventoryManifest::parse(data) else { return false };
+    NAMES.map(|name| manifest_named(name, data)).contains(&true)
+}
+
+fn manifest_named(name: &str, data: &[u8]) -> bool {
+    let Ok(manifest) = InventoryManifest::parse(name, data) else { return false };
     let keys: HashSet<_> = manifest.files.iter().map(|file| &file.key).collect();
     assert_eq!(keys.len(), manifest.files.len());
-    assert!(manifest.files.iter().all(|file| file.size <= manifest.data_bytes()));
+    assert!(manifest.files.iter().all(|file| file.size.is_none_or(|size| size <= manifest.data_bytes())));
     assert!(manifest.created.to_string().starts_with("20"), "{}", manifest.created);
     true
 }

@@ -15,6 +15,7 @@ use stocktake_core::{
 
 use crate::blocking;
 use crate::encode::{CSV_SCHEMA, FileEncoder, PARQUET_SCHEMA};
+use crate::manifest::Dialect;
 use crate::names::{self, CHECKSUM, MANIFEST};
 
 /// How an inventory is written.
@@ -151,7 +152,7 @@ async fn free_manifest(vault: &dyn Vault, options: &CreateOptions, created: Time
 
 /// Makes way for a new attempt at the same minute. Data files of the former one stay; no manifest names them.
 async fn clear_attempt(vault: &dyn Vault, manifest: &str) -> Result<()> {
-    if let Some(symlink) = names::symlink_of(manifest) {
+    if let Some(symlink) = names::symlink_of(manifest, Dialect::S3) {
         vault.delete(&symlink).await?;
     }
     vault.delete(manifest).await
@@ -267,7 +268,7 @@ async fn write_manifest(
     let bytes = Bytes::from(format!("{manifest:#}\n"));
     let checksum = hex::encode(Md5::digest(&bytes));
     vault.create(name, bytes).await?;
-    if let Some(symlink) = names::symlink_of(name) {
+    if let Some(symlink) = names::symlink_of(name, Dialect::S3) {
         let lines: String =
             files.iter().map(|file| format!("s3://{}/{}\n", options.destination_bucket, file.name)).collect();
         vault.create(&symlink, lines.into()).await?;

@@ -3,44 +3,48 @@
 //! RFC 4180, read from a buffer that slides over the decompressed file: fields
 //! are slices of it, quotes are found by a vector search, and only a field with a
 //! doubled quote is copied. S3 quotes every field, OSS all but the bucket; both
-//! end lines with a line feed, and a key may hold one inside of its quotes.
+//! end lines with a line feed, and a key may hold one inside of its quotes. What
+//! stands between fields is a comma, or what the user of GCS has chosen.
 
 use std::io::Read;
 
 use stocktake_core::EntryBatch;
 
 use crate::fault::{Fault, Result};
+use crate::header::{Header, sniff};
 use crate::manifest::Dialect;
-use crate::rows::{BatchBuilder, etag_is_md5, flags, version_id};
+use crate::rows::{BatchBuilder, flags};
+use crate::rules::{Claims, RowRules, Standing, etag_is, impossible};
 use crate::schema::{Field, Schema};
-use crate::text::{decode_key, parse_bool, parse_size, parse_time};
+use crate::text::{parse_bool, parse_size};
 
 /// What the buffer holds at first, and the most that a row may take.
 const BUFFER_BYTES: usize = 256 << 10;
 const MAX_ROW_BYTES: usize = 1 << 20;
 
-/// What a decoder must know beside the file's bytes.
-#[derive(Clone, Debug)]
-pub(crate) struct RowRules {
-    pub(crate) dialect: Dialect,
-    /// The bucket that every row must name, where rows name one.
-    pub(crate) bucket: String,
-}
-
 /// Reads batches of current objects from the decompressed text of a data file.
 #[derive(Debug)]
 pub(crate) struct CsvReader<R> {
-    input: R,
+    window: Window<R>,
     rules: RowRules,
     columns: Columns,
+    delimiter: u8,
+    fields: Fields,
+    /// Rows decoded, of which so many are of folders.
+    row: u64,
+    folders: u64,
+}
+
+/// The part of a file that is being decoded.
+#[derive(Debug)]
+struct Window<R> {
+    input: R,
     buffer: Vec<u8>,
     /// What of the buffer was read from the input and not yet decoded.
     begin: usize,
     end: usize,
+    at_start: bool,
     at_end: bool,
-    fields: Fields,
-    /// Rows decoded, for messages.
-    row: u64,
 }
 
 /// Where the columns are that are read.
@@ -58,32 +62,41 @@ struct Columns {
     class: usize,
     multipart: Option<usize>,
     encryption: Option<usize>,
+    deleted: Option<usize>,
+    deleted_time: Option<usize>,
+    snapshot: Option<usize>,
+    folder: Option<usize>,
+    md5: Option<usize>,
 }
 
 impl Columns {
     fn new(schema: &Schema) -> Result<Self> {
         schema.check_required()?;
-        let required = |field| schema.place(field).ok_or(Fault::MissingField(Field::name(field)));
         Ok(Self {
             count: schema.columns().len(),
             bucket: schema.place(Field::Bucket),
-            key: required(Field::Key)?,
+            key: schema.required(Field::Key)?,
             version: schema.place(Field::VersionId),
             latest: schema.place(Field::IsLatest),
             delete_marker: schema.place(Field::IsDeleteMarker),
-            size: required(Field::Size)?,
-            last_modified: required(Field::LastModified)?,
-            etag: required(Field::ETag)?,
-            class: required(Field::Class)?,
+            size: schema.required(Field::Size)?,
+            last_modified: schema.required(Field::LastModified)?,
+            etag: schema.required(Field::ETag)?,
+            class: schema.required(Field::Class)?,
             multipart: schema.place(Field::IsMultipart),
             encryption: schema.place(Field::Encryption),
+            deleted: schema.place(Field::IsDeleted),
+            deleted_time: schema.place(Field::DeletedTime),
+            snapshot: schema.place(Field::Snapshot),
+            folder: schema.place(Field::IsFolder),
+            md5: schema.place(Field::ContentMd5),
         })
     }
 }
 
 /// The fields of one row: ranges of the row's bytes, or of the text that unescaping gave.
 #[derive(Debug, Default)]
-struct Fields {
+pub(crate) struct Fields {
     ranges: Vec<(u32, u32, bool)>,
     unescaped: Vec<u8>,
 }
@@ -95,25 +108,35 @@ impl Fields {
         let text = if escaped { &self.unescaped[..] } else { row };
         &text[start as usize..end as usize]
     }
+
+    /// All fields of a row, as names of columns.
+    pub(crate) fn texts(&self, row: &[u8]) -> Vec<String> {
+        let fields = (0..self.ranges.len()).map(|index| self.get(row, index));
+        fields.map(|field| String::from_utf8_lossy(field).trim().to_owned()).collect()
+    }
 }
 
 impl<R: Read> CsvReader<R> {
-    /// Reads the rows of a file with the columns of `schema`.
+    /// Reads the rows of a file. Its columns are those of `schema`, unless it is
+    /// of a cloud whose files name their columns themselves.
     ///
     /// # Errors
-    /// [`Fault::MissingField`].
+    /// [`Fault::MissingField`]; [`Fault::Corrupt`] for a header that can't be read.
     pub(crate) fn new(input: R, schema: &Schema, rules: RowRules) -> Result<Self> {
-        Ok(Self {
-            input,
-            rules,
-            columns: Columns::new(schema)?,
-            buffer: vec![0; BUFFER_BYTES],
-            begin: 0,
-            end: 0,
-            at_end: false,
-            fields: Fields::default(),
-            row: 0,
-        })
+        let mut window =
+            Window { input, buffer: vec![0; BUFFER_BYTES], begin: 0, end: 0, at_start: true, at_end: false };
+        let (columns, delimiter) = if rules.dialect.has_header() {
+            let header = window.take_header(rules.dialect)?;
+            (Columns::new(&header.schema)?, header.delimiter)
+        } else {
+            (Columns::new(schema)?, b',')
+        };
+        Ok(Self { window, rules, columns, delimiter, fields: Fields::default(), row: 0, folders: 0 })
+    }
+
+    /// How many rows were read so far, and how many of them are of folders.
+    pub(crate) fn rows(&self) -> (u64, u64) {
+        (self.row, self.folders)
     }
 
     /// The next batch; `None` at the end of the file.
@@ -122,34 +145,51 @@ impl<R: Read> CsvReader<R> {
             let place = self.row + 1;
             let in_row = |fault: Fault| fault.within(format_args!("row {place}"));
             let Some(row_len) = self.next_row().map_err(in_row)? else { break };
-            let row = &self.buffer[self.begin..self.begin + row_len];
-            self.begin += row_len;
+            let window = &mut self.window;
+            let row = &window.buffer[window.begin..window.begin + row_len];
+            window.begin += row_len;
             if is_blank(row) {
                 continue;
             }
             self.row += 1;
-            take_row(&self.columns, &self.rules, row, &self.fields, batch).map_err(in_row)?;
+            let standing = take_row(&self.columns, &self.rules, row, &self.fields, batch).map_err(in_row)?;
+            self.folders += u64::from(standing == Standing::Folder);
         }
         if batch.len() == 0 { Ok(None) } else { batch.take().map(Some) }
     }
 
-    /// Finds the fields of the row that begins at `begin`, and the row's length; `None` at the end.
+    /// Finds the fields of the row that comes next, and the row's length; `None` at the end.
     fn next_row(&mut self) -> Result<Option<usize>> {
         loop {
-            let rest = &self.buffer[self.begin..self.end];
-            if let Some(length) = split_row(rest, self.at_end, &mut self.fields)? {
+            let Window { buffer, begin, end, at_end, .. } = &self.window;
+            if let Some(length) = split_row(&buffer[*begin..*end], *at_end, self.delimiter, &mut self.fields)? {
                 return Ok(Some(length));
             }
-            if self.at_end {
+            if *at_end {
                 return Ok(None);
             }
-            self.fill()?;
+            self.window.fill()?;
+        }
+    }
+}
+
+impl<R: Read> Window<R> {
+    /// Passes over the row that names the columns, if there is one.
+    fn take_header(&mut self, dialect: Dialect) -> Result<Header> {
+        loop {
+            self.fill().map_err(|fault| fault.within("its first row"))?;
+            if let Some(header) = sniff(&self.buffer[self.begin..self.end], self.at_end, dialect)? {
+                self.begin += header.length;
+                return Ok(header);
+            }
+            if self.at_end {
+                return Err(Fault::corrupt("its first row does not end"));
+            }
         }
     }
 
     /// Reads more of the file behind what is not yet decoded.
     fn fill(&mut self) -> Result<()> {
-        let at_start = self.row == 0 && self.end == 0;
         self.buffer.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         if self.end == self.buffer.len() {
@@ -170,7 +210,7 @@ impl<R: Read> CsvReader<R> {
             }
         }
         // A mark of the byte order would stick to the first field.
-        if at_start && self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
+        if std::mem::take(&mut self.at_start) && self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
             self.begin = 3;
         }
         Ok(())
@@ -195,7 +235,7 @@ fn is_blank(row: &[u8]) -> bool {
 ///
 /// `None` when the row does not end in `bytes`, unless this is the `last` of the
 /// file, which may do without an end of line; then `None` says that nothing is left.
-fn split_row(bytes: &[u8], last: bool, fields: &mut Fields) -> Result<Option<usize>> {
+pub(crate) fn split_row(bytes: &[u8], last: bool, delimiter: u8, fields: &mut Fields) -> Result<Option<usize>> {
     fields.ranges.clear();
     fields.unescaped.clear();
     if bytes.is_empty() {
@@ -205,11 +245,11 @@ fn split_row(bytes: &[u8], last: bool, fields: &mut Fields) -> Result<Option<usi
     loop {
         let end = match bytes.get(at) {
             Some(b'"') => quoted_field(bytes, at + 1, last, fields)?,
-            _ => plain_field(bytes, at, last, fields),
+            _ => plain_field(bytes, at, last, delimiter, fields),
         };
         let Some(end) = end else { return Ok(None) };
         at = match &bytes[end..] {
-            [b',', ..] => end + 1,
+            [next, ..] if *next == delimiter => end + 1,
             [b'\n', ..] => return Ok(Some(end + 1)),
             [b'\r', b'\n', ..] => return Ok(Some(end + 2)),
             [] if last => return Ok(Some(end)),
@@ -252,14 +292,14 @@ fn quoted_field(bytes: &[u8], start: usize, last: bool, fields: &mut Fields) -> 
 
 /// Takes the field without quotes that begins at `start`; tells where it ends.
 #[inline]
-fn plain_field(bytes: &[u8], start: usize, last: bool, fields: &mut Fields) -> Option<usize> {
-    let found = bytes.get(start..).and_then(|rest| memchr::memchr2(b',', b'\n', rest));
+fn plain_field(bytes: &[u8], start: usize, last: bool, delimiter: u8, fields: &mut Fields) -> Option<usize> {
+    let found = bytes.get(start..).and_then(|rest| memchr::memchr2(delimiter, b'\n', rest));
     let end = match found {
         Some(length) => start + length,
         None if last => bytes.len(),
         None => return None,
     };
-    let ends_line = bytes.get(end) != Some(&b',');
+    let ends_line = bytes.get(end) != Some(&delimiter);
     let end = if ends_line && end > start && bytes[end - 1] == b'\r' { end - 1 } else { end };
     fields.ranges.push((start as u32, end as u32, false));
     Some(end)
@@ -267,30 +307,32 @@ fn plain_field(bytes: &[u8], start: usize, last: bool, fields: &mut Fields) -> O
 
 /// Appends the entry of a row, if it is of a current object.
 #[inline]
-fn take_row(columns: &Columns, rules: &RowRules, row: &[u8], fields: &Fields, batch: &mut BatchBuilder) -> Result<()> {
+fn take_row(
+    columns: &Columns,
+    rules: &RowRules,
+    row: &[u8],
+    fields: &Fields,
+    batch: &mut BatchBuilder,
+) -> Result<Standing> {
     if fields.ranges.len() != columns.count {
         let count = fields.ranges.len();
         return Err(Fault::corrupt(format!("it has {count} fields, the schema {}", columns.count)));
     }
     let field = |index: usize| fields.get(row, index);
-    if let Some(bucket) = columns.bucket.map(field)
-        && bucket != rules.bucket.as_bytes()
-    {
-        return Err(other_bucket(bucket, &rules.bucket));
+    if let Some(bucket) = columns.bucket.map(field) {
+        rules.check_bucket(bucket)?;
     }
-    let is = |column: Option<usize>, name: &str, absent: bool| match column.map(field) {
-        None => Ok(absent),
-        Some(text) => parse_bool(text).ok_or_else(|| impossible(name, text)),
-    };
-    if !is(columns.latest, "IsLatest", true)? || is(columns.delete_marker, "IsDeleteMarker", false)? {
-        return Ok(());
+    let standing = rules.standing(&claims(columns, rules, row, fields)?);
+    if standing != Standing::Current {
+        return Ok(standing);
     }
-    decode_key(field(columns.key), &mut batch.key_data)?;
+    rules.take_key(field(columns.key), &mut batch.key_data)?;
     batch.end_key()?;
     let size = field(columns.size);
-    batch.push_size(parse_size(size).ok_or_else(|| impossible("Size", size))?);
+    batch.push_size(parse_size(size).ok_or_else(|| impossible(Field::Size.name(rules.dialect), size))?);
     let time = field(columns.last_modified);
-    batch.push_last_modified(parse_time(time).ok_or_else(|| impossible("LastModifiedDate", time))?);
+    let millis = rules.time(time).ok_or_else(|| impossible(Field::LastModified.name(rules.dialect), time))?;
+    batch.push_last_modified(millis);
     batch.push_etag(field(columns.etag))?;
     let class = batch.class_code(field(columns.class))?;
     batch.push_class_code(class);
@@ -298,23 +340,32 @@ fn take_row(columns: &Columns, rules: &RowRules, row: &[u8], fields: &Fields, ba
     let multipart = columns.multipart.map(field).filter(|text| !text.is_empty());
     let multipart =
         multipart.map_or(Ok(false), |text| parse_bool(text).ok_or_else(|| impossible("IsMultipartUploaded", text)))?;
-    let md5 = columns.encryption.is_some_and(|column| etag_is_md5(rules.dialect, field(column)));
+    let md5 = columns.encryption.is_some_and(|column| rules.etag_is_md5(field(column)))
+        || columns.md5.is_some_and(|column| etag_is(field(columns.etag), field(column)));
     batch.push_flags(flags(multipart, md5));
-    match columns.version {
-        Some(column) => batch.push_version(batch.len() - 1, version_id(rules.dialect, field(column))),
-        None => Ok(()),
+    if let Some(column) = columns.version {
+        batch.push_version(batch.len() - 1, rules.version_id(field(column)))?;
     }
+    Ok(standing)
 }
 
-/// A row of another bucket than the manifest's.
-pub(crate) fn other_bucket(found: &[u8], expected: &str) -> Fault {
-    Fault::corrupt(format!("it is of the bucket {:?}, not of {expected:?}", String::from_utf8_lossy(found)))
-}
-
-/// A field that no value can be read from.
-pub(crate) fn impossible(name: &str, text: &[u8]) -> Fault {
-    let shown = String::from_utf8_lossy(&text[..text.len().min(80)]).into_owned();
-    Fault::corrupt(format!("its {name} is {shown:?}"))
+/// What a row says of its standing.
+#[inline]
+fn claims(columns: &Columns, rules: &RowRules, row: &[u8], fields: &Fields) -> Result<Claims> {
+    let truth = |column: Option<usize>, field: Field| match column {
+        Some(column) => rules.truth(field.name(rules.dialect), fields.get(row, column)),
+        None => Ok(None),
+    };
+    let is = |column, field| Ok::<_, Fault>(truth(column, field)?.unwrap_or(false));
+    let has = |column: Option<usize>| column.is_some_and(|column| !fields.get(row, column).is_empty());
+    Ok(Claims {
+        latest: truth(columns.latest, Field::IsLatest)?,
+        delete_marker: is(columns.delete_marker, Field::IsDeleteMarker)?,
+        deleted: is(columns.deleted, Field::IsDeleted)?,
+        past: has(columns.snapshot) || has(columns.deleted_time),
+        folder: is(columns.folder, Field::IsFolder)?,
+        versioned: columns.latest.is_some() && has(columns.version),
+    })
 }
 
 #[cfg(test)]
@@ -331,7 +382,7 @@ mod tests {
 
     fn decode(schema: &str, dialect: Dialect, text: &[u8]) -> Result<Vec<Entry>> {
         let schema = Schema::parse(schema, InventoryFormat::Csv).unwrap();
-        let rules = RowRules { dialect, bucket: "photo-store".into() };
+        let rules = RowRules::new(dialect, "photo-store");
         let mut reader = CsvReader::new(text, &schema, rules)?;
         let (mut builder, mut entries) = (BatchBuilder::default(), Vec::new());
         while let Some(batch) = reader.next_batch(&mut builder)? {
@@ -373,6 +424,53 @@ mod tests {
         assert_eq!(entry.as_ref().etag.code, stocktake_core::ETagCode::of(MD5));
         assert_eq!(entry.etag, Some(upper.as_str().into()));
         assert_eq!(entry.flags, flags(false, true));
+    }
+
+    /// What a file that names its columns says, by key, size and version.
+    fn named(dialect: Dialect, text: &str) -> Result<Vec<(String, u64, Option<String>)>> {
+        let entries = decode(PLAIN, dialect, text.as_bytes())?;
+        let seen = entries.into_iter();
+        Ok(seen.map(|entry| (entry.key.as_str().unwrap().to_owned(), entry.size, entry.version)).collect())
+    }
+
+    #[test]
+    fn rows_of_gcs_are_plain_and_leave_out_what_was_deleted() {
+        let text = "\
+            timeDeleted;name;bucket;generation;size;updated;etag;storageClass;newThing\n\
+            ;a+b%20c;photo-store;17;1;2026-01-05T09:30:02.5Z;CJj4=;STANDARD;x\n\
+            ;\"line\nbreak; \"\"x\"\"\";photo-store;18;2;2026-01-05 09:30:02 UTC;CJj5=;STANDARD;\n\
+            2026-01-06T00:00:00Z;gone;photo-store;16;3;2026-01-05T09:30:02Z;CJj6=;NEARLINE;\n";
+        let expected = [("a+b%20c", 1, "17"), ("line\nbreak; \"x\"", 2, "18")];
+        let expected = expected.map(|(key, size, version)| (key.to_owned(), size, Some(version.to_owned())));
+        assert_eq!(named(Dialect::Gcs, text).unwrap(), expected);
+        let other = text.replace("photo-store;18", "other;18");
+        assert!(named(Dialect::Gcs, &other).unwrap_err().to_string().starts_with("row 2: it is of the bucket"));
+    }
+
+    #[test]
+    fn rows_of_azure_are_of_current_blobs_in_one_container() {
+        let text = format!(
+            "\u{feff}Name,Content-Length,Last-Modified,Etag,AccessTier,VersionId,IsCurrentVersion,Deleted,Snapshot,hdi_isfolder,Content-MD5\n\
+             photo-store/a,1,2026-01-05T09:30:02Z,0x8D,Hot,2026-01-05T09:30:02.1Z,true,,,,\n\
+             photo-store/a,9,2026-01-04T09:30:02Z,0x8C,Hot,2026-01-04T09:30:02.1Z,,,,,\n\
+             photo-store/b/c,2,2026-01-05T09:30:02Z,{MD5},Hot,,,,,false,DMF1ucDxtqgxw5niaXcmYQ==\n\
+             photo-store/b,,2026-01-05T09:30:02Z,0x8E,,,,,,true,\n\
+             photo-store/gone,3,2026-01-05T09:30:02Z,0x8F,Hot,,,true,,,\n\
+             photo-store/b/c,4,2026-01-05T09:30:02Z,0x90,Hot,,,,2026-01-05T09:30:02.1Z,,\n"
+        );
+        let expected = [("a".to_owned(), 1, Some("2026-01-05T09:30:02.1Z".to_owned())), ("b/c".to_owned(), 2, None)];
+        assert_eq!(named(Dialect::Azure, &text).unwrap(), expected);
+        let entries = decode(PLAIN, Dialect::Azure, text.as_bytes()).unwrap();
+        assert_eq!([entries[0].flags, entries[1].flags], [flags(false, false), flags(false, true)]);
+        let schema = Schema::parse(PLAIN, InventoryFormat::Csv).unwrap();
+        let mut reader =
+            CsvReader::new(text.as_bytes(), &schema, RowRules::new(Dialect::Azure, "photo-store")).unwrap();
+        while reader.next_batch(&mut BatchBuilder::default()).unwrap().is_some() {}
+        assert_eq!(reader.rows(), (6, 1));
+        let other = text.replace("photo-store/b/c,2", "others/b/c,2");
+        assert!(named(Dialect::Azure, &other).is_err());
+        assert_eq!(named(Dialect::Azure, &text.replace("AccessTier", "Tier")), Err(Fault::MissingField("AccessTier")));
+        assert!(named(Dialect::Azure, text.split_once('\n').unwrap().1).is_err());
     }
 
     #[test]
@@ -452,7 +550,7 @@ mod tests {
     fn a_row_without_an_end_is_not_read_into_memory() {
         let endless = std::io::Read::chain(&b"photo-store,\""[..], std::io::repeat(b'x'));
         let schema = Schema::parse(PLAIN, InventoryFormat::Csv).unwrap();
-        let rules = RowRules { dialect: Dialect::S3, bucket: "photo-store".into() };
+        let rules = RowRules::new(Dialect::S3, "photo-store");
         let mut reader = CsvReader::new(endless, &schema, rules).unwrap();
         assert!(reader.next_batch(&mut BatchBuilder::default()).unwrap_err().to_string().contains("more than"));
     }
@@ -476,7 +574,7 @@ mod tests {
                 .collect();
             let (mut at, mut fields, mut rows) = (0, Fields::default(), Vec::new());
             loop {
-                match split_row(&text.as_bytes()[at..], true, &mut fields) {
+                match split_row(&text.as_bytes()[at..], true, b',', &mut fields) {
                     Ok(Some(length)) => {
                         let row = &text.as_bytes()[at..at + length];
                         if !is_blank(row) {
@@ -498,11 +596,11 @@ mod tests {
         #[test]
         fn rows_split_the_same_however_they_arrive(text in "([a\",\n]|\r\n|\"\"){0,60}", cut: prop::sample::Index) {
             let mut fields = Fields::default();
-            let whole = split_row(text.as_bytes(), true, &mut fields);
+            let whole = split_row(text.as_bytes(), true, b',', &mut fields);
             let ranges = fields.ranges.clone();
             let cut = cut.index(text.len() + 1);
             // What is decided on a part of the text stays so.
-            if let Ok(Some(length)) = split_row(&text.as_bytes()[..cut], false, &mut fields) {
+            if let Ok(Some(length)) = split_row(&text.as_bytes()[..cut], false, b',', &mut fields) {
                 prop_assert_eq!(whole, Ok(Some(length)));
                 prop_assert_eq!(&fields.ranges, &ranges);
             }
@@ -514,7 +612,7 @@ mod tests {
                 .map(|key| format!("photo-store,\"{}\",3,2026-01-05T09:30:02Z,{MD5},S,,\n", key.replace('"', "\"\"")))
                 .collect();
             let schema = Schema::parse(PLAIN, InventoryFormat::Csv).unwrap();
-            let rules = RowRules { dialect: Dialect::S3, bucket: "photo-store".into() };
+            let rules = RowRules::new(Dialect::S3, "photo-store");
             let mut reader = CsvReader::new(Trickle(text.as_bytes(), piece), &schema, rules).unwrap();
             let batch = reader.next_batch(&mut BatchBuilder::default()).unwrap().unwrap_or_default();
             let read: Vec<_> = batch.iter().map(|entry| String::from_utf8(entry.key.to_vec()).unwrap()).collect();
@@ -523,7 +621,9 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(PLAIN, Dialect::S3, &text);
+            for dialect in [Dialect::S3, Dialect::Cos, Dialect::Gcs, Dialect::Azure] {
+                let _ = decode(PLAIN, dialect, &text);
+            }
         }
     }
 }

@@ -63,13 +63,32 @@ impl Decoder {
                 Rows::Parquet(reader) => (reader.next_batch(&mut self.builder), true),
             };
             let batch = batch.map_err(|fault| fault.within(&self.part.name).of(&self.parts.inventory))?;
-            let Some(batch) = batch else { return Ok(None) };
+            let Some(batch) = batch else {
+                self.check_rows().map_err(|fault| fault.within(&self.part.name).of(&self.parts.inventory))?;
+                return Ok(None);
+            };
             let Some(wanted) = self.wanted.as_ref().filter(|_| !sifted) else { return Ok(Some(batch)) };
             let kept = batch.filter(&wanted(&batch.columns().keys));
             if !kept.is_empty() {
                 return Ok(Some(kept));
             }
         }
+    }
+}
+
+impl Decoder {
+    /// Sees that the file had as many rows as the manifest says, alone and with the others.
+    fn check_rows(&self) -> Result<(), Fault> {
+        let (rows, folders) = match &self.rows {
+            Rows::Csv(reader) => reader.rows(),
+            Rows::Parquet(reader) => reader.rows(),
+        };
+        if let Some(stated) = self.part.file.rows
+            && stated != rows
+        {
+            return Err(Fault::corrupt(format!("it has {rows} rows, the manifest says {stated}")));
+        }
+        self.parts.total.as_ref().map_or(Ok(()), |total| total.take(self.part.index, (rows, folders)))
     }
 }
 

@@ -6,7 +6,7 @@
 use futures::TryStreamExt;
 use stocktake_core::{Result, Vault};
 
-use crate::names::{self, CHECKSUM, MANIFEST};
+use crate::names::{self, CHECKSUM};
 
 /// After this many names in a folder of data, the listing jumps behind the folder.
 /// About a page: a shorter folder costs no more than the jump would.
@@ -15,16 +15,16 @@ const NAMES_BEFORE_JUMP: u32 = 1000;
 /// A manifest that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// The name of the `manifest.json`.
+    /// Its name.
     pub(crate) manifest: String,
-    /// Whether its checksum was there, which says that delivery is complete.
+    /// Whether its checksum was there, which says on most clouds that delivery is complete.
     pub(crate) has_checksum: bool,
 }
 
 /// The manifests at `path`: a manifest's name, its folder, or any folder above.
 pub(crate) async fn discover(vault: &dyn Vault, path: &str) -> Result<Vec<Candidate>> {
     let path = path.trim_matches('/');
-    let folder = if names::last_segment(path) == MANIFEST { names::folder(path) } else { path };
+    let folder = if names::is_manifest(path) { names::folder(path) } else { path };
     let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let mut found = Found { folder: folder.to_owned(), ..Found::default() };
     let mut start_after: Option<String> = None;
@@ -57,21 +57,19 @@ struct Found {
 impl Found {
     /// Names come in byte order, so that a checksum comes right before its manifest.
     fn take(&mut self, name: &str) {
-        match names::last_segment(name) {
-            CHECKSUM => self.last_checksum = name.to_owned(),
-            MANIFEST if self.is_inventory(name) => self.candidates.push(Candidate {
-                has_checksum: names::checksum_of(name) == self.last_checksum,
-                manifest: name.to_owned(),
-            }),
-            _ => {}
+        if name.ends_with(CHECKSUM) {
+            self.last_checksum = name.to_owned();
+        } else if names::is_manifest(name) && self.is_inventory(name) {
+            let has_checksum = names::checksum_of(name) == self.last_checksum;
+            self.candidates.push(Candidate { has_checksum, manifest: name.to_owned() });
         }
     }
 
-    /// A manifest counts in a dated folder, or right where it was looked for.
+    /// A manifest counts where a cloud would put it, or right where it was looked for.
     /// Incremental inventories of OSS list events, not objects.
     fn is_inventory(&self, name: &str) -> bool {
         let folder = names::folder(name);
-        let is_dated = names::folder_time(names::last_segment(folder)).is_some();
+        let is_dated = names::named_time(name).is_some();
         let is_incremental = folder.split('/').any(|segment| segment == "incremental_inventory");
         (is_dated && !is_incremental) || folder == self.folder
     }
@@ -110,6 +108,7 @@ fn data_folder(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names;
     use bytes::Bytes;
     use stocktake_core::memory::MemoryVault;
 
@@ -150,6 +149,37 @@ mod tests {
         }
         assert_eq!(found(&vault, "inv/photos/dail").await, []);
         assert_eq!(found(&vault, "inv/photos/daily/notes").await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn manifests_of_every_cloud_are_found() {
+        let mut names = [
+            "inv/photos/daily/2026-03-01T12-28Z/files/0000019C_1.csv",
+            "inv/photos/daily/2026-03-01T12-28Z/manifest.json",
+            "inv/125/photos/daily/20260301/manifest.json",
+            "inv/125/photos/daily/20260301/manifest.checksum",
+            "inv/reports/f0e1_2026-03-01T07:00_manifest.json",
+            "inv/reports/f0e1_2026-03-01T07:00_0.csv",
+            "inv/2026/03/01/13-25-36/daily/daily-manifest.json",
+            "inv/2026/03/01/13-25-36/daily/daily-manifest.checksum",
+            "inv/2026/03/01/13-25-36/daily/daily_1000000_0.csv",
+            "inv/notes/daily-manifest.json",
+        ];
+        names.sort_unstable();
+        let vault = vault(&names).await;
+        let expected = [
+            ("inv/125/photos/daily/20260301/manifest.json", true),
+            ("inv/2026/03/01/13-25-36/daily/daily-manifest.json", true),
+            ("inv/photos/daily/2026-03-01T12-28Z/manifest.json", false),
+            ("inv/reports/f0e1_2026-03-01T07:00_manifest.json", false),
+        ]
+        .map(|(name, has_checksum)| (name.to_owned(), has_checksum));
+        assert_eq!(found(&vault, "inv").await, expected);
+        for one in expected {
+            assert_eq!(found(&vault, &one.0).await, [one.clone()]);
+            assert_eq!(found(&vault, names::folder(&one.0)).await, [one]);
+        }
+        assert_eq!(found(&vault, "inv/notes").await.len(), 1);
     }
 
     #[tokio::test]

@@ -5,15 +5,16 @@ use std::io::Read;
 use bytes::Bytes;
 use stocktake_core::EntryBatch;
 
-use crate::csv::{CsvReader, RowRules};
+use crate::csv::CsvReader;
 use crate::fault::{Fault, Result};
 use crate::gzip::Members;
 use crate::manifest::Dialect;
 use crate::parquet::ParquetReader;
 use crate::rows::BatchBuilder;
+use crate::rules::RowRules;
 use crate::schema::Schema;
 
-/// Decodes plain CSV rows of the bucket `b`.
+/// Decodes plain CSV rows of the bucket `b`. Of a cloud whose files name their columns, `schema` is not looked at.
 ///
 /// # Errors
 /// As reading a data file.
@@ -44,7 +45,7 @@ fn read_csv(schema: &Schema, dialect: Dialect, text: impl Read) -> Result<Vec<En
 }
 
 fn rules(dialect: Dialect) -> RowRules {
-    RowRules { dialect, bucket: "b".into() }
+    RowRules::new(dialect, "b")
 }
 
 fn collect(mut next: impl FnMut(&mut BatchBuilder) -> Result<Option<EntryBatch>, Fault>) -> Result<Vec<EntryBatch>> {

@@ -5,7 +5,8 @@
 //! them for stores that have none.
 //!
 //! - [`ManifestReader`]: finds the inventories in a bucket or folder, checks and
-//!   reads them. Amazon S3 (CSV, Parquet) and Alibaba Cloud OSS (CSV).
+//!   reads them. Amazon S3, Google Cloud Storage and Azure (CSV, Parquet), Alibaba
+//!   Cloud OSS, Huawei Cloud OBS and Tencent Cloud COS (CSV).
 //! - [`create_inventory`]: writes a listing, or any inventory, in the layout of S3.
 //!
 //! ```
@@ -54,14 +55,18 @@ mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gzip;
+mod head;
+mod header;
 mod manifest;
 mod names;
 mod parquet;
 mod part;
 mod reader;
 mod rows;
+mod rules;
 mod schema;
 mod text;
+mod total;
 
 pub use create::{CreateOptions, CreatedInventory, create_inventory};
 pub use fault::Fault;

@@ -1,17 +1,30 @@
 //! The names that an inventory's parts have in their bucket.
 //!
-//! The layout is that of AWS, "Locating your inventory list", which OSS follows:
+//! Most follow AWS, "Locating your inventory list":
 //! `[prefix/]source-bucket/config-id/2026-03-01T01-00Z/manifest.json`, beside it
 //! `manifest.checksum`, and on S3 `hive/dt=2026-03-01-01-00/symlink.txt` in the
-//! configuration's folder.
+//! configuration's folder. The others:
+//!
+//! - Huawei OBS, "Bucket Inventory Overview": no checksum; the symlink's folder ends in `-00-00`.
+//! - Tencent COS, "Inventory Overview": the dated folder is `20260301`.
+//! - Google, "Storage Insights inventory reports": `<uuid>_2026-03-01T07:00_manifest.json`
+//!   in one folder with all shards, no checksum.
+//! - Microsoft, "Azure Storage blob inventory":
+//!   `2026/03/01/13-25-36/<rule>/<rule>-manifest.json` with `<rule>-manifest.checksum`.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use stocktake_core::Timestamp;
 
+use crate::manifest::Dialect;
+
+/// What the names of all manifests, and of their checksums, end in.
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const CHECKSUM: &str = "manifest.checksum";
 
 const FOLDER_FORMAT: &str = "%Y-%m-%dT%H-%MZ";
+const DAY_FORMAT: &str = "%Y%m%d";
+const REPORT_FORMATS: [&str; 2] = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H-%M"];
+const RUN_FORMAT: &str = "%Y/%m/%d/%H-%M-%S";
 const SYMLINK_FORMAT: &str = "hive/dt=%Y-%m-%d-%H-%M/symlink.txt";
 
 /// The folder of a name, without the slash at its end; empty at the root.
@@ -29,23 +42,83 @@ pub(crate) fn configuration(manifest: &str) -> &str {
     folder(folder(manifest))
 }
 
+/// The folder that other inventories can be in which name files of this one. A run
+/// of Azure has a folder of its own, and so have its files.
+pub(crate) fn sharing_folder(manifest: &str, dialect: Dialect) -> &str {
+    match dialect {
+        Dialect::Gcs | Dialect::Azure => folder(manifest),
+        _ => configuration(manifest),
+    }
+}
+
+/// Whether a name is one that manifests have, wherever they are.
+pub(crate) fn is_manifest(name: &str) -> bool {
+    let before = last_segment(name).strip_suffix(MANIFEST);
+    before.is_some_and(|before| before.is_empty() || before.ends_with(['-', '_']))
+}
+
 /// The checksum that belongs to a manifest.
 pub(crate) fn checksum_of(manifest: &str) -> String {
-    join(folder(manifest), CHECKSUM)
+    format!("{}{CHECKSUM}", manifest.strip_suffix(MANIFEST).unwrap_or(manifest))
 }
 
 /// The symlink file that belongs to a manifest in a dated folder.
-pub(crate) fn symlink_of(manifest: &str) -> Option<String> {
-    let created = folder_time(last_segment(folder(manifest)))?;
-    Some(join(configuration(manifest), &utc(created)?.format(SYMLINK_FORMAT).to_string()))
+pub(crate) fn symlink_of(manifest: &str, dialect: Dialect) -> Option<String> {
+    let created = utc(folder_time(last_segment(folder(manifest)))?)?;
+    let named = match dialect {
+        Dialect::S3 | Dialect::Oss => created,
+        Dialect::Obs => created.date_naive().and_time(NaiveTime::MIN).and_utc(),
+        _ => return None,
+    };
+    Some(join(configuration(manifest), &named.format(SYMLINK_FORMAT).to_string()))
+}
+
+/// The time that is in the name of a manifest or of its folder; `None` where it
+/// has none, so that it is not where a cloud would put it.
+pub(crate) fn named_time(manifest: &str) -> Option<Timestamp> {
+    let (above, own) = (folder(manifest), last_segment(manifest));
+    match own.strip_suffix(MANIFEST)? {
+        "" => folder_time(last_segment(above)).or_else(|| day(last_segment(above))),
+        before => {
+            let rule = before.strip_suffix('-').filter(|rule| *rule == last_segment(above));
+            report_time(own).or_else(|| rule.and_then(|_| run_time(folder(above))))
+        }
+    }
 }
 
 /// The time in the name of a dated folder, to the minute.
 pub(crate) fn folder_time(segment: &str) -> Option<Timestamp> {
-    let time = NaiveDateTime::parse_from_str(segment, FOLDER_FORMAT).ok()?;
-    // The format is looser than the names are.
-    let exact = time.format(FOLDER_FORMAT).to_string() == segment;
-    exact.then(|| Timestamp::from_millis(time.and_utc().timestamp_millis()))
+    parse(segment, FOLDER_FORMAT)
+}
+
+/// The day that a folder of COS is named for.
+fn day(segment: &str) -> Option<Timestamp> {
+    let day = NaiveDate::parse_from_str(segment, DAY_FORMAT).ok()?;
+    let exact = day.format(DAY_FORMAT).to_string() == segment;
+    exact.then(|| timestamp(day.and_time(NaiveTime::MIN)))
+}
+
+/// The time in `<uuid>_2026-03-01T07:00_manifest.json`. Where it was copied to, a
+/// colon may not have been possible.
+pub(crate) fn report_time(segment: &str) -> Option<Timestamp> {
+    let time = segment.strip_suffix(MANIFEST)?.strip_suffix('_')?.rsplit_once('_')?.1;
+    REPORT_FORMATS.into_iter().find_map(|format| parse(time, format))
+}
+
+/// The time in the last folders of `container/2026/03/01/13-25-36`.
+fn run_time(folder: &str) -> Option<Timestamp> {
+    let start = folder.rmatch_indices('/').nth(3).map_or(0, |(slash, _)| slash + 1);
+    parse(&folder[start..], RUN_FORMAT)
+}
+
+fn parse(text: &str, format: &str) -> Option<Timestamp> {
+    let time = NaiveDateTime::parse_from_str(text, format);
+    // Formats are looser than names are.
+    time.ok().filter(|time| time.format(format).to_string() == text).map(timestamp)
+}
+
+fn timestamp(time: NaiveDateTime) -> Timestamp {
+    Timestamp::from_millis(time.and_utc().timestamp_millis())
 }
 
 /// The name of the dated folder of a scan that began then.
@@ -72,9 +145,42 @@ mod tests {
         assert_eq!(configuration(manifest), "inv/photos/daily");
         assert_eq!(checksum_of(manifest), "inv/photos/daily/2026-03-01T01-00Z/manifest.checksum");
         let symlink = "inv/photos/daily/hive/dt=2026-03-01-01-00/symlink.txt";
-        assert_eq!(symlink_of(manifest).as_deref(), Some(symlink));
-        assert_eq!(symlink_of("elsewhere/manifest.json"), None);
+        assert_eq!(symlink_of(manifest, Dialect::S3).as_deref(), Some(symlink));
+        let midnight = "inv/photos/daily/hive/dt=2026-03-01-00-00/symlink.txt";
+        assert_eq!(symlink_of(manifest, Dialect::Obs).as_deref(), Some(midnight));
+        assert_eq!(symlink_of("elsewhere/manifest.json", Dialect::S3), None);
         assert_eq!(checksum_of(MANIFEST), CHECKSUM);
+        assert_eq!(checksum_of("a/daily/daily-manifest.json"), "a/daily/daily-manifest.checksum");
+    }
+
+    #[test]
+    fn every_clouds_manifests_are_told_by_their_names() {
+        let cases = [
+            ("inv/photos/daily/2026-03-01T01-00Z/manifest.json", "2026-03-01T01:00:00.000Z"),
+            ("inv/125/photos/daily/20260301/manifest.json", "2026-03-01T00:00:00.000Z"),
+            ("fc95c52f-157a_2026-03-01T07:00_manifest.json", "2026-03-01T07:00:00.000Z"),
+            ("copy/fc95c52f-157a_2026-03-01T07-00_manifest.json", "2026-03-01T07:00:00.000Z"),
+            ("2026/03/01/13-25-36/daily/daily-manifest.json", "2026-03-01T13:25:36.000Z"),
+            ("copy/2026/03/01/13-25-36/daily/daily-manifest.json", "2026-03-01T13:25:36.000Z"),
+        ];
+        for (name, time) in cases {
+            assert_eq!(named_time(name).map(|time| time.to_string()).as_deref(), Some(time), "{name}");
+            assert!(is_manifest(name));
+        }
+        for name in [
+            "manifest.json",
+            "inv/2026031/manifest.json",
+            "inv/20261301/manifest.json",
+            "inv/notes/manifest.json",
+            "a_2026-03-01_manifest.json",
+            "2026-03-01T07:00_manifest.json",
+            "2026/03/01/13-25-36/daily/weekly-manifest.json",
+            "03/01/13-25-36/daily/daily-manifest.json",
+            "26/03/01/13-25-36/daily/daily-manifest.json",
+        ] {
+            assert_eq!(named_time(name), None, "{name}");
+        }
+        assert!(!is_manifest("inv/mymanifest.json") && !is_manifest("inv/manifest.jsonl"));
     }
 
     #[test]

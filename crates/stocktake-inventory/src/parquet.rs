@@ -3,17 +3,21 @@
 //! The footer says which columns there are; the manifest's schema is a
 //! cross-check only. Keys are plain bytes here, never encoded. Dates are
 //! milliseconds in what S3 writes; microseconds, nanoseconds and `INT96` are
-//! read as well, since imitators differ.
+//! read as well, since imitators differ. Of what GCS and Azure add, the types are
+//! not documented: numbers and texts are taken for each other where that is safe.
 
 use std::sync::Arc;
 
 use parquet::file::reader::ChunkReader;
 use stocktake_core::{BATCH_ROWS, EntryBatch, KeyFilter};
-use stocktake_parquet::{ColumnInfo, ColumnKind, FileMeta, FileOptions, FlatReader, Nulls, Selection, TimeUnit};
+use stocktake_parquet::{
+    BytesBuffer, ColumnInfo, ColumnKind, FileMeta, FileOptions, FlatReader, Nulls, Selection, TimeUnit,
+};
 
-use crate::csv::{RowRules, other_bucket};
 use crate::fault::{Fault, Result};
-use crate::rows::{BatchBuilder, etag_is_md5, flags, version_id};
+use crate::manifest::Dialect;
+use crate::rows::{BatchBuilder, flags};
+use crate::rules::{Claims, RowRules, Standing, etag_is};
 use crate::schema::{Field, Schema};
 
 /// Reads batches of current objects from a data file.
@@ -22,8 +26,9 @@ pub(crate) struct ParquetReader<R> {
     rules: RowRules,
     columns: Columns,
     wanted: Option<KeyFilter>,
-    /// Rows in the batches before, for messages.
+    /// Rows in the batches before, of which so many are of folders.
     row: u64,
+    folders: u64,
     scratch: Scratch,
 }
 
@@ -41,6 +46,11 @@ struct Columns {
     class: usize,
     multipart: Option<usize>,
     encryption: Option<usize>,
+    deleted: Option<usize>,
+    deleted_time: Option<usize>,
+    snapshot: Option<usize>,
+    folder: Option<usize>,
+    content_md5: Option<usize>,
 }
 
 /// Buffers that are used from batch to batch.
@@ -50,6 +60,11 @@ struct Scratch {
     integers: Vec<i64>,
     codes: Vec<u32>,
     bools: Vec<bool>,
+    /// What rows say of their standing.
+    claims: Vec<Claims>,
+    /// Versions and tags, where they are needed together with another column.
+    versions: Option<BytesBuffer>,
+    etags: BytesBuffer,
     multipart: Vec<bool>,
     md5: Vec<bool>,
     class_codes: Vec<Option<u8>>,
@@ -58,8 +73,15 @@ struct Scratch {
 }
 
 /// The schema of a data file, from its footer.
-pub(crate) fn footer_schema(meta: &FileMeta) -> Result<Schema> {
-    Schema::of_names(meta.columns().iter().map(|column| column.name.clone()).collect())
+pub(crate) fn footer_schema(meta: &FileMeta, dialect: Dialect) -> Result<Schema> {
+    Schema::of_names(meta.columns().iter().map(|column| column.name.clone()).collect(), dialect)
+}
+
+/// The bucket that all rows of the first row group are of, if the footer tells.
+pub(crate) fn footer_bucket(meta: &FileMeta, schema: &Schema) -> Option<String> {
+    let column = meta.columns().get(schema.place(Field::Bucket)?)?;
+    let (low, high) = meta.bounds(0, column.id)?;
+    (low == high).then(|| String::from_utf8(low.to_vec()).ok())?
 }
 
 impl<R: ChunkReader> ParquetReader<R> {
@@ -70,7 +92,7 @@ impl<R: ChunkReader> ParquetReader<R> {
     /// when a column is of a type that it can't have.
     pub(crate) fn new(file: R, rules: RowRules) -> Result<Self> {
         let meta = FileMeta::read(&file, &FileOptions::default())?;
-        let schema = footer_schema(&meta)?;
+        let schema = footer_schema(&meta, rules.dialect)?;
         schema.check_required()?;
         let mut wanted = Vec::new();
         let mut place = |field: Field, kinds: &[ColumnKind]| -> Result<Option<usize>> {
@@ -81,17 +103,23 @@ impl<R: ChunkReader> ParquetReader<R> {
             wanted.push(column.id);
             Ok(Some(wanted.len() - 1))
         };
-        let required = |place: Option<usize>, field: Field| place.ok_or(Fault::MissingField(field.name()));
+        let required = |place: Option<usize>, field: Field| place.ok_or(Fault::MissingField(field.name(rules.dialect)));
         const BYTES: &[ColumnKind] = &[ColumnKind::Bytes];
         const INTEGERS: &[ColumnKind] = &[ColumnKind::I64, ColumnKind::I32];
         const TIMES: &[ColumnKind] = &[ColumnKind::I64, ColumnKind::Fixed(12)];
         const BOOLS: &[ColumnKind] = &[ColumnKind::Bool];
+        const TRUTHS: &[ColumnKind] = &[ColumnKind::Bool, ColumnKind::Bytes];
+        const ANY: &[ColumnKind] =
+            &[ColumnKind::Bytes, ColumnKind::I64, ColumnKind::I32, ColumnKind::Bool, ColumnKind::Fixed(12)];
+        // A generation of GCS is a number.
+        let versions: &[ColumnKind] =
+            if rules.dialect == Dialect::Gcs { &[ColumnKind::Bytes, ColumnKind::I64] } else { BYTES };
         let columns = Columns {
             bucket: place(Field::Bucket, BYTES)?,
             key: required(place(Field::Key, BYTES)?, Field::Key)?,
-            version: place(Field::VersionId, BYTES)?,
-            latest: place(Field::IsLatest, BOOLS)?,
-            delete_marker: place(Field::IsDeleteMarker, BOOLS)?,
+            version: place(Field::VersionId, versions)?,
+            latest: place(Field::IsLatest, TRUTHS)?,
+            delete_marker: place(Field::IsDeleteMarker, TRUTHS)?,
             size: required(place(Field::Size, INTEGERS)?, Field::Size)?,
             last_modified: required(place(Field::LastModified, TIMES)?, Field::LastModified)?,
             time_unit: time_unit(&meta, &schema)?,
@@ -99,14 +127,24 @@ impl<R: ChunkReader> ParquetReader<R> {
             class: required(place(Field::Class, BYTES)?, Field::Class)?,
             multipart: place(Field::IsMultipart, BOOLS)?,
             encryption: place(Field::Encryption, BYTES)?,
+            deleted: place(Field::IsDeleted, TRUTHS)?,
+            deleted_time: place(Field::DeletedTime, ANY)?,
+            snapshot: place(Field::Snapshot, ANY)?,
+            folder: place(Field::IsFolder, TRUTHS)?,
+            content_md5: place(Field::ContentMd5, BYTES)?,
         };
         let reader = FlatReader::new(Arc::new(file), &meta, &wanted, Selection::all(&meta), BATCH_ROWS)?;
-        Ok(Self { reader, rules, columns, wanted: None, row: 0, scratch: Scratch::default() })
+        Ok(Self { reader, rules, columns, wanted: None, row: 0, folders: 0, scratch: Scratch::default() })
     }
 
     /// Leaves out the rows whose keys are not wanted; of them no more than the key is decoded.
     pub(crate) fn with_wanted(self, wanted: Option<KeyFilter>) -> Self {
         Self { wanted, ..self }
+    }
+
+    /// How many rows were read so far, and how many of them are of folders.
+    pub(crate) fn rows(&self) -> (u64, u64) {
+        (self.row, self.folders)
     }
 
     /// The next batch that has a row; `None` at the end of the file.
@@ -149,40 +187,97 @@ impl<R: ChunkReader> ParquetReader<R> {
         for code in codes.iter() {
             if last != Some(*code) {
                 let name = self.reader.names(column).get(*code as usize);
-                if name != self.rules.bucket.as_bytes() {
-                    return Err(other_bucket(name, &self.rules.bucket));
-                }
+                self.rules.check_bucket(name)?;
                 last = Some(*code);
             }
         }
         Ok(())
     }
 
+    /// Finds which rows are of current objects; without columns that could say otherwise, all are.
     fn find_live(&mut self, rows: usize) -> Result<()> {
-        let Scratch { bools, nulls, live, .. } = &mut self.scratch;
-        live.clear();
-        for (column, name, wanted) in
-            [(self.columns.latest, "IsLatest", true), (self.columns.delete_marker, "IsDeleteMarker", false)]
-        {
-            let Some(column) = column else { continue };
+        self.scratch.live.clear();
+        self.scratch.versions = None;
+        let Columns { latest, delete_marker, deleted, deleted_time, snapshot, folder, version, .. } = self.columns;
+        let tells = [latest, delete_marker, deleted, deleted_time, snapshot, folder];
+        if tells.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        self.scratch.claims.clear();
+        self.scratch.claims.resize(rows, Claims::default());
+        self.claim(latest, Field::IsLatest, |claims, truth| claims.latest = truth)?;
+        self.claim(delete_marker, Field::IsDeleteMarker, |claims, truth| claims.delete_marker = truth == Some(true))?;
+        self.claim(deleted, Field::IsDeleted, |claims, truth| claims.deleted = truth == Some(true))?;
+        self.claim(folder, Field::IsFolder, |claims, truth| claims.folder = truth == Some(true))?;
+        for column in [deleted_time, snapshot].into_iter().flatten() {
+            self.claim_past(column)?;
+        }
+        if let (Dialect::Azure, Some(_), Some(version)) = (self.rules.dialect, latest, version) {
+            let Scratch { claims, nulls, versions, .. } = &mut self.scratch;
+            let versions = versions.insert(BytesBuffer::default());
+            self.reader.bytes(version, versions, nulls)?;
+            claims.iter_mut().zip(versions.iter()).for_each(|(claims, id)| claims.versioned = !id.is_empty());
+        }
+        let Scratch { claims, live, .. } = &mut self.scratch;
+        let standings = claims.iter().map(|claims| self.rules.standing(claims));
+        live.extend(standings.map(|standing| {
+            self.folders += u64::from(standing == Standing::Folder);
+            standing == Standing::Current
+        }));
+        Ok(())
+    }
+
+    /// Adds what a column of truths says of each row. Where one is null, S3 and OSS contradict themselves.
+    fn claim(&mut self, column: Option<usize>, field: Field, add: impl Fn(&mut Claims, Option<bool>)) -> Result<()> {
+        let Some(column) = column else { return Ok(()) };
+        let name = field.name(self.rules.dialect);
+        let Scratch { bools, nulls, claims, .. } = &mut self.scratch;
+        if self.reader.column(column).kind == ColumnKind::Bool {
             self.reader.bools(column, bools, nulls)?;
-            if nulls.any() {
+            if nulls.any() && self.rules.truth(name, b"").is_err() {
                 return Err(Fault::corrupt(format!("an {name} is null")));
             }
-            if bools.iter().any(|value| *value != wanted) {
-                live.resize(rows, true);
-                live.iter_mut().zip(&*bools).for_each(|(live, value)| *live &= *value == wanted);
+            for (row, (claims, truth)) in claims.iter_mut().zip(bools.iter()).enumerate() {
+                add(claims, (!nulls.is_null(row)).then_some(*truth));
             }
+            return Ok(());
         }
+        let mut rows = claims.iter_mut();
+        self.reader.visit(column, |text| {
+            let truth = self.rules.truth(name, text.unwrap_or_default())?;
+            if let Some(claims) = rows.next() {
+                add(claims, truth);
+            }
+            Ok::<_, Fault>(())
+        })
+    }
+
+    /// Marks the rows that have something in this column, which only those have that are past.
+    fn claim_past(&mut self, column: usize) -> Result<()> {
+        let Scratch { integers, bools, nulls, claims, .. } = &mut self.scratch;
+        match self.reader.column(column).kind {
+            ColumnKind::Bytes | ColumnKind::Fixed(_) => {
+                let mut rows = claims.iter_mut();
+                return self.reader.visit(column, |value| {
+                    if let Some(claims) = rows.next() {
+                        claims.past |= value.is_some_and(|value| !value.is_empty());
+                    }
+                    Ok::<_, Fault>(())
+                });
+            }
+            ColumnKind::I64 | ColumnKind::I32 => self.reader.integers(column, integers, nulls)?,
+            ColumnKind::Bool => self.reader.bools(column, bools, nulls)?,
+        }
+        claims.iter_mut().enumerate().for_each(|(row, claims)| claims.past |= !nulls.is_null(row));
         Ok(())
     }
 
     fn take_keys(&mut self, batch: &mut BatchBuilder) -> Result<()> {
-        let live = &self.scratch.live;
+        let (live, rules) = (&self.scratch.live, &self.rules);
         let mut row = 0;
         self.reader.visit(self.columns.key, |key| {
             if is_live(live, row) {
-                batch.key_data.extend_from_slice(key.unwrap_or_default());
+                batch.key_data.extend_from_slice(rules.plain_key(key.unwrap_or_default())?);
                 batch.end_key()?;
             }
             row += 1;
@@ -204,14 +299,16 @@ impl<R: ChunkReader> ParquetReader<R> {
         self.reader.integers(self.columns.size, integers, nulls)?;
         for (row, size) in integers.iter().enumerate().filter(|(row, _)| is_live(live, *row)) {
             let size = u64::try_from(*size).ok().filter(|_| !nulls.is_null(row));
-            batch.push_size(size.ok_or_else(|| Fault::corrupt("a Size is null or negative"))?);
+            let name = Field::Size.name(self.rules.dialect);
+            batch.push_size(size.ok_or_else(|| Fault::corrupt(format!("a {name} is null or negative")))?);
         }
         Ok(())
     }
 
     fn take_times(&mut self, batch: &mut BatchBuilder) -> Result<()> {
         let Scratch { integers, nulls, live, .. } = &mut self.scratch;
-        let missing = || Fault::corrupt("a LastModifiedDate is null");
+        let name = Field::LastModified.name(self.rules.dialect);
+        let missing = || Fault::corrupt(format!("a {name} is null"));
         if self.columns.time_unit == TimeUnit::Int96 {
             let mut row = 0;
             return self.reader.visit(self.columns.last_modified, |time| {
@@ -238,7 +335,13 @@ impl<R: ChunkReader> ParquetReader<R> {
     }
 
     fn take_etags(&mut self, batch: &mut BatchBuilder) -> Result<()> {
-        let live = &self.scratch.live;
+        let Scratch { live, nulls, etags, .. } = &mut self.scratch;
+        if self.columns.content_md5.is_some() {
+            // They are compared with the digests that another column has.
+            self.reader.bytes(self.columns.etag, etags, nulls)?;
+            let mut taken = etags.iter().enumerate().filter(|(row, _)| is_live(live, *row));
+            return taken.try_for_each(|(_, etag)| batch.push_etag(etag));
+        }
         let mut row = 0;
         self.reader.visit(self.columns.etag, |etag| {
             let taken = is_live(live, row);
@@ -266,7 +369,7 @@ impl<R: ChunkReader> ParquetReader<R> {
     }
 
     fn take_flags(&mut self, rows: usize, batch: &mut BatchBuilder) -> Result<()> {
-        let Scratch { codes, nulls, live, multipart, md5, .. } = &mut self.scratch;
+        let Scratch { codes, nulls, live, multipart, md5, etags, .. } = &mut self.scratch;
         multipart.clear();
         multipart.resize(rows, false);
         if let Some(column) = self.columns.multipart {
@@ -277,8 +380,17 @@ impl<R: ChunkReader> ParquetReader<R> {
         if let Some(column) = self.columns.encryption {
             self.reader.codes(column, codes, nulls)?;
             let names = self.reader.names(column);
-            let known: Vec<bool> = names.iter().map(|status| etag_is_md5(self.rules.dialect, status)).collect();
+            let known: Vec<bool> = names.iter().map(|status| self.rules.etag_is_md5(status)).collect();
             md5.iter_mut().zip(codes.iter()).for_each(|(md5, code)| *md5 = known[*code as usize]);
+        }
+        if let Some(column) = self.columns.content_md5 {
+            let mut rows = md5.iter_mut().zip(etags.iter());
+            self.reader.visit(column, |digest| {
+                if let (Some((md5, etag)), Some(digest)) = (rows.next(), digest) {
+                    *md5 |= etag_is(etag, digest);
+                }
+                Ok::<_, Fault>(())
+            })?;
         }
         for (row, (multipart, md5)) in multipart.iter().zip(md5.iter()).enumerate() {
             if is_live(live, row) {
@@ -290,17 +402,29 @@ impl<R: ChunkReader> ParquetReader<R> {
 
     fn take_versions(&mut self, batch: &mut BatchBuilder) -> Result<()> {
         let Some(column) = self.columns.version else { return Ok(()) };
-        let live = &self.scratch.live;
-        let dialect = self.rules.dialect;
+        let Scratch { live, integers, nulls, versions, .. } = &mut self.scratch;
+        let rules = &self.rules;
         let (mut row, mut taken) = (0, 0);
-        self.reader.visit(column, |version| {
+        let mut push = |version: &[u8]| {
             if is_live(live, row) {
-                batch.push_version(taken, version_id(dialect, version.unwrap_or_default()))?;
+                batch.push_version(taken, rules.version_id(version))?;
                 taken += 1;
             }
             row += 1;
             Ok(())
-        })
+        };
+        if let Some(versions) = versions {
+            return versions.iter().try_for_each(push);
+        }
+        if self.reader.column(column).kind == ColumnKind::I64 {
+            self.reader.integers(column, integers, nulls)?;
+            let number = |(row, number): (usize, &i64)| match nulls.is_null(row) {
+                true => String::new(),
+                false => number.to_string(),
+            };
+            return integers.iter().enumerate().map(number).try_for_each(|version| push(version.as_bytes()));
+        }
+        self.reader.visit(column, |version| push(version.unwrap_or_default()))
     }
 }
 

@@ -1,9 +1,11 @@
-//! One data file: fetched, and checked against its MD5 while it is decoded.
+//! One data file: fetched, and checked while it is decoded.
 //!
 //! A file in a bucket is fetched whole into a temporary file and checked on the
 //! way, so that it can be read as often as wanted and rows come only from bytes
 //! that are right. A file on a local disk is read where it is, while another
-//! thread computes its MD5; the stream does not end before the verdict.
+//! thread computes its MD5; the stream does not end before the verdict. Where a
+//! cloud states no MD5, the file must be the one that was there when the inventory
+//! was opened, of the same size and time; counts of rows say the rest.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -15,16 +17,17 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
-use stocktake_core::{EntryBatch, Error, InventoryFormat, KeyFilter, Location, Result, Vault};
+use stocktake_core::{BlobInfo, EntryBatch, Error, InventoryFormat, KeyFilter, Location, Result, Vault};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::OnceCell;
 
 use crate::blocking;
-use crate::csv::RowRules;
 use crate::decoder::Decoder;
 use crate::fault::Fault;
 use crate::manifest::DataFile;
+use crate::rules::RowRules;
 use crate::schema::Schema;
+use crate::total::Total;
 
 /// Bytes fetched at once, and how many such pieces are fetched ahead.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -44,14 +47,20 @@ pub(crate) struct Parts {
     pub(crate) format: InventoryFormat,
     pub(crate) schema: Schema,
     pub(crate) rules: RowRules,
+    /// The rows of all parts together, if they are stated.
+    pub(crate) total: Option<Total>,
 }
 
 /// One data file of an opened inventory.
 #[derive(Debug)]
 pub(crate) struct Part {
+    /// Its number among the parts.
+    pub(crate) index: usize,
     /// Its name in the vault.
     pub(crate) name: String,
     pub(crate) file: DataFile,
+    /// What was there when the inventory was opened.
+    found: BlobInfo,
     fetched: OnceCell<TempPath>,
     /// The state of the local file whose MD5 was right.
     checked: OnceCell<FileState>,
@@ -61,8 +70,19 @@ pub(crate) struct Part {
 type FileState = (u64, Option<SystemTime>);
 
 impl Part {
-    pub(crate) fn new(name: String, file: DataFile) -> Self {
-        Self { name, file, fetched: OnceCell::new(), checked: OnceCell::new() }
+    pub(crate) fn new(index: usize, file: DataFile, found: BlobInfo) -> Self {
+        let name = found.name.clone();
+        Self { index, name, file, found, fetched: OnceCell::new(), checked: OnceCell::new() }
+    }
+
+    /// What was there when the inventory was opened.
+    pub(crate) fn found(&self) -> &BlobInfo {
+        &self.found
+    }
+
+    /// Its size in bytes: as the manifest says, or else as it was found.
+    pub(crate) fn size(&self) -> u64 {
+        self.found.size
     }
 
     /// Streams the part's entries: those whose keys are `wanted`, else all.
@@ -127,8 +147,8 @@ impl Part {
             Err(error) => return Err(Error::local("open", path)(error)),
         };
         let state = file_state(&file).map_err(Error::local("read", path))?;
-        if state.0 != self.file.size {
-            return Err(other_size(&parts.inventory, &self.name, state.0, self.file.size));
+        if state.0 != self.size() {
+            return Err(other_size(&parts.inventory, &self.name, state.0, self.size()));
         }
         Ok((file, state))
     }
@@ -143,15 +163,19 @@ impl Part {
         let part = Arc::clone(self);
         let stop = StopOnDrop::default();
         let stopped = Arc::clone(&stop.0);
-        let hashing = (part.checked.get() != Some(&state)).then(|| {
-            let (part, inventory) = (Arc::clone(&part), parts.inventory.clone());
+        let hashing = (part.file.md5.is_some() && part.checked.get() != Some(&state)).then(|| {
+            let (part, inventory, path) = (Arc::clone(&part), parts.inventory.clone(), path.clone());
             tokio::spawn(async move {
                 blocking::run(&inventory.clone(), move || check_local(&inventory, &part, &path, state, &stopped)).await
             })
         });
         async move {
             let _stop = stop;
-            let Some(hashing) = hashing else { return Ok(()) };
+            let Some(hashing) = hashing else {
+                let inventory = parts.inventory.clone();
+                let check = move || check_unchanged(&inventory, &part.name, &path, state);
+                return blocking::run(&parts.inventory, check).await;
+            };
             hashing.await.unwrap_or(Err(Error::Cancelled))?;
             // Somebody else may have checked the same state meanwhile.
             let _ = part.checked.set(state);
@@ -193,37 +217,55 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Fetches a part into a temporary file and checks its MD5.
+/// Fetches a part into a temporary file and checks that it is the right one.
 async fn fetch(parts: &Parts, part: &Part) -> Result<TempPath> {
     let inventory = &parts.inventory;
     let temp_dir = parts.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let mut download = Download::create(&temp_dir)?;
-    let pieces = (0..part.file.size).step_by(PIECE_BYTES as usize);
-    let ranges = pieces.map(|start| start..(start + PIECE_BYTES).min(part.file.size));
+    let pieces = (0..part.size()).step_by(PIECE_BYTES as usize);
+    let ranges = pieces.map(|start| start..(start + PIECE_BYTES).min(part.size()));
     let mut pieces = stream::iter(ranges).map(|range| parts.vault.read(&part.name, Some(range))).buffered(PIECES_AHEAD);
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| fetch_error(inventory, &part.name, error))?;
         download = blocking::run(inventory, move || download.write(&piece)).await?;
     }
-    let Download { file, hasher } = download;
-    check_md5(inventory, part, hasher)?;
+    let Download { file, hasher, bytes } = download;
+    if bytes != part.size() {
+        return Err(other_size(inventory, &part.name, bytes, part.size()));
+    }
+    match part.file.md5 {
+        Some(md5) => check_md5(inventory, part, md5, hasher)?,
+        None => check_same(parts, part).await?,
+    }
     Ok(file.into_temp_path())
+}
+
+/// Sees that a file without an MD5 was not replaced while its pieces were read.
+async fn check_same(parts: &Parts, part: &Part) -> Result<()> {
+    let found = parts.vault.stat(&part.name).await;
+    let found = found.map_err(|error| fetch_error(&parts.inventory, &part.name, error))?;
+    if (found.size, found.last_modified) == (part.found.size, part.found.last_modified) {
+        return Ok(());
+    }
+    Err(changed(&parts.inventory, &part.name))
 }
 
 /// A temporary file being written, and the hash of what was.
 struct Download {
     file: NamedTempFile,
     hasher: Md5,
+    bytes: u64,
 }
 
 impl Download {
     fn create(folder: &Path) -> Result<Self> {
         let file = tempfile::Builder::new().prefix("stocktake-inventory-").tempfile_in(folder);
-        Ok(Self { file: file.map_err(Error::local("create a file in", folder))?, hasher: Md5::new() })
+        Ok(Self { file: file.map_err(Error::local("create a file in", folder))?, hasher: Md5::new(), bytes: 0 })
     }
 
     fn write(mut self, piece: &Bytes) -> Result<Self> {
         self.hasher.update(piece);
+        self.bytes += piece.len() as u64;
         match self.file.write_all(piece) {
             Ok(()) => Ok(self),
             Err(error) => Err(Error::local("write", self.file.path())(error)),
@@ -245,14 +287,24 @@ fn check_local(inventory: &Location, part: &Part, path: &Path, state: FileState,
         }
     }
     if file_state(&file).map_err(failed)? != state {
-        let problem = format!("{}: it was changed while it was read", part.name);
-        return Err(Fault::corrupt(problem).of(inventory));
+        return Err(changed(inventory, &part.name));
     }
-    check_md5(inventory, part, hasher)
+    part.file.md5.map_or(Ok(()), |md5| check_md5(inventory, part, md5, hasher))
 }
 
-fn check_md5(inventory: &Location, part: &Part, hasher: Md5) -> Result<()> {
-    if hasher.finalize()[..] == part.file.md5 {
+/// Sees that a local file is still as it was before it was read.
+fn check_unchanged(inventory: &Location, name: &str, path: &Path, state: FileState) -> Result<()> {
+    let failed = |error| Error::local("read", path)(error);
+    let now = File::open(path).and_then(|file| file_state(&file)).map_err(failed)?;
+    if now == state { Ok(()) } else { Err(changed(inventory, name)) }
+}
+
+fn changed(inventory: &Location, name: &str) -> Error {
+    Fault::corrupt(format!("{name}: it was changed while it was read")).of(inventory)
+}
+
+fn check_md5(inventory: &Location, part: &Part, md5: [u8; 16], hasher: Md5) -> Result<()> {
+    if hasher.finalize()[..] == md5 {
         return Ok(());
     }
     Err(Fault::corrupt(format!("{}: its MD5 is not that of the manifest", part.name)).of(inventory))

@@ -14,27 +14,25 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use stocktake_core::{
-    EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader, KeyFilter, Location, Result, Vault,
+    BlobInfo, EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions,
+    KeyFilter, Location, Result, Vault,
 };
-use stocktake_parquet::{FileMeta, FileOptions, ParsedTail};
 
-use crate::csv::RowRules;
 use crate::discovery::{Candidate, discover};
 use crate::fault::Fault;
+use crate::head::{self, Head};
 use crate::manifest::{DataFile, InventoryManifest, MAX_MANIFEST_BYTES, parse_md5};
 use crate::names;
-use crate::parquet::footer_schema;
 use crate::part::{Part, Parts, fetch_error, missing, other_size};
+use crate::rules::RowRules;
 use crate::schema::Schema;
+use crate::total::Total;
 
 /// Requests sent at once while data files are looked at or removed.
 pub(crate) const CONCURRENCY: usize = 16;
 
 /// Manifests read at once. One takes up to [`MAX_MANIFEST_BYTES`], and about as much again when decoded.
 pub(crate) const MANIFESTS_AT_ONCE: usize = 4;
-
-/// The end of a Parquet file that is read first, to find its footer.
-const TAIL_BYTES: u64 = 64 << 10;
 
 /// Where the names of data files begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,11 +45,18 @@ pub enum InventoryRoot {
     NearestAncestor,
 }
 
-/// An [`InventoryReader`] for the reports of Amazon S3 (CSV, Parquet) and Alibaba Cloud OSS (CSV).
+/// An [`InventoryReader`] for the reports of Amazon S3, Google Cloud Storage and Azure
+/// (CSV, Parquet), Alibaba Cloud OSS, Huawei Cloud OBS and Tencent Cloud COS (CSV).
 ///
-/// It looks at one path of a vault: a `manifest.json`, a dated folder, the
-/// folder of a configuration, or any folder above. The vault is the bucket that
+/// It looks at one path of a vault: a manifest, a dated folder, the folder of a
+/// configuration, or any folder above. The vault is the bucket that
 /// inventories are delivered to, or a folder that holds them.
+///
+/// What is checked depends on what the cloud states. Files must be there, and be of
+/// the size and MD5 that the manifest gives; where it gives a number of rows
+/// instead, reading a file, or all of them, ends in an error unless it is right.
+/// Where it gives neither (GCS may not), a file must at least stay the same from
+/// opening to the end of reading.
 ///
 /// Data files are fetched into temporary files, which take as much room as the
 /// files do and live as long as the opened inventory; see
@@ -136,45 +141,78 @@ impl ManifestReader {
     async fn info(&self, candidate: Candidate) -> Result<InventoryInfo> {
         let location = self.location(&candidate.manifest);
         let bytes = self.read_manifest(&candidate.manifest).await?;
-        let not_ready = (!candidate.has_checksum).then(|| format!("{} is missing", names::CHECKSUM));
-        match InventoryManifest::parse(&bytes) {
-            Ok(manifest) => {
-                warn_of_folder(&candidate.manifest, &manifest);
-                let schema = manifest.schema.clone();
-                Ok(InventoryInfo { not_ready, ..info(&manifest, location, &schema) })
-            }
-            Err(fault) => Ok(unreadable_info(&candidate.manifest, location, not_ready, &fault)),
+        let checksum = names::checksum_of(&candidate.manifest);
+        let unsealed = (!candidate.has_checksum).then(|| format!("{} is missing", names::last_segment(&checksum)));
+        let manifest = match InventoryManifest::parse(&candidate.manifest, &bytes) {
+            Ok(manifest) => manifest,
+            Err(fault) => return Ok(unreadable_info(&candidate.manifest, location, unsealed, &fault)),
+        };
+        warn_of_folder(&candidate.manifest, &manifest);
+        let unsealed = unsealed.filter(|_| manifest.dialect.has_checksum());
+        let not_ready = manifest.not_ready.clone().or(unsealed);
+        let head = match not_ready {
+            None => self.known_head(&candidate.manifest, &manifest).await?,
+            Some(_) => None,
+        };
+        let (schema, bucket) = head.map_or((None, String::new()), |head| (Some(head.schema), head.bucket));
+        let schema = manifest.schema.as_ref().or(schema.as_ref());
+        Ok(InventoryInfo { not_ready, ..info(&manifest, location, schema, bucket) })
+    }
+
+    /// What the first file says that the manifest does not: `None` when there is
+    /// nothing to ask, or the file can't be read, which opening the inventory tells of.
+    async fn known_head(&self, name: &str, manifest: &InventoryManifest) -> Result<Option<Head>> {
+        if !manifest.source_bucket.is_empty() && manifest.schema.is_some() {
+            return Ok(None);
+        }
+        let Some(first) = manifest.files.first() else { return Ok(None) };
+        let head = async {
+            let root = self.data_root(name, manifest).await?;
+            let file = self.find(&self.location(name), &root, first).await?;
+            head::read(&*self.vault, &self.location(name), &file, manifest.format, manifest.dialect).await
+        };
+        match head.await {
+            Ok(head) => Ok(Some(head)),
+            Err(Error::InventoryIncomplete { .. } | Error::InventoryCorrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// The manifest, whose checksum is there and right.
+    /// The manifest, which says that it is complete, and whose checksum is there and right on clouds that have one.
     async fn checked_manifest(&self, name: &str) -> Result<InventoryManifest> {
         let location = self.location(name);
-        let (manifest, checksum) = futures::join!(self.read_manifest(name), self.read_checksum(name));
-        let (manifest, checksum) = (manifest?, checksum?);
-        if Md5::digest(&manifest)[..] != checksum {
-            return Err(Fault::corrupt(format!("{} is not that of the manifest", names::CHECKSUM)).of(&location));
+        let bytes = self.read_manifest(name).await?;
+        let manifest = InventoryManifest::parse(name, &bytes);
+        if let Ok(InventoryManifest { not_ready: Some(problem), .. }) = &manifest {
+            return Err(Error::InventoryIncomplete { inventory: location, problem: problem.clone() });
         }
-        InventoryManifest::parse(&manifest).map_err(|fault| fault.of(&location))
+        // A manifest that can't be read may be one that is still being written.
+        if manifest.as_ref().map_or(true, |manifest| manifest.dialect.has_checksum()) {
+            let checksum = names::checksum_of(name);
+            if Md5::digest(&bytes)[..] != self.read_checksum(&location, &checksum).await? {
+                let checksum = names::last_segment(&checksum);
+                return Err(Fault::corrupt(format!("{checksum} is not that of the manifest")).of(&location));
+            }
+        }
+        manifest.map_err(|fault| fault.of(&location))
     }
 
-    async fn read_checksum(&self, manifest: &str) -> Result<[u8; 16]> {
+    async fn read_checksum(&self, inventory: &Location, name: &str) -> Result<[u8; 16]> {
         /// 32 digits, and whatever white space a writer puts around them.
         const MAX_CHECKSUM_BYTES: u64 = 1024;
-        let inventory = self.location(manifest);
-        let name = names::checksum_of(manifest);
+        let shown = names::last_segment(name);
         let not_ready = |error| match error {
             Error::BlobNotFound { .. } => {
-                let problem = format!("{} is missing: it is not delivered completely", names::CHECKSUM);
+                let problem = format!("{shown} is missing: it is not delivered completely");
                 Error::InventoryIncomplete { inventory: inventory.clone(), problem }
             }
             other => other,
         };
-        if self.vault.stat(&name).await.map_err(not_ready)?.size > MAX_CHECKSUM_BYTES {
-            return Err(Fault::corrupt(format!("{} is no checksum", names::CHECKSUM)).of(&inventory));
+        if self.vault.stat(name).await.map_err(not_ready)?.size > MAX_CHECKSUM_BYTES {
+            return Err(Fault::corrupt(format!("{shown} is no checksum")).of(inventory));
         }
-        let text = self.vault.read(&name, None).await.map_err(not_ready)?;
-        parse_md5(&String::from_utf8_lossy(&text)).map_err(|fault| fault.within(names::CHECKSUM).of(&inventory))
+        let text = self.vault.read(name, None).await.map_err(not_ready)?;
+        parse_md5(&String::from_utf8_lossy(&text)).map_err(|fault| fault.within(shown).of(inventory))
     }
 
     /// The folder under which the data files are, empty for the vault's root.
@@ -195,61 +233,70 @@ impl ManifestReader {
 
     /// How many of some data files are below a folder.
     pub(crate) async fn present(&self, folder: &str, files: &[DataFile]) -> Result<usize> {
-        let names: Vec<_> = files.iter().map(|file| names::join(folder, &file.key)).collect();
-        let stats = stream::iter(names).map(|name| async move {
-            match self.vault.stat(&name).await {
-                Ok(_) => Ok(1),
-                Err(Error::BlobNotFound { .. } | Error::InvalidInput { .. }) => Ok(0),
-                Err(error) => Err(error),
-            }
-        });
-        stats.buffer_unordered(CONCURRENCY).try_fold(0, |sum, one| async move { Ok(sum + one) }).await
+        let found = stream::iter(files.to_vec())
+            .map(|file| async move { Ok::<_, Error>(usize::from(self.look_for(folder, &file).await?.is_some())) });
+        found.buffer_unordered(CONCURRENCY).try_fold(0, |sum, one| async move { Ok(sum + one) }).await
     }
 
-    /// Sees that every data file is there with its size.
-    async fn check_files(&self, location: &Location, parts: &[Arc<Part>]) -> Result<()> {
-        let checks = stream::iter(parts.to_vec()).map(|part| async move {
-            let stat = self.vault.stat(&part.name).await.map_err(|error| fetch_error(location, &part.name, error))?;
-            match stat.size == part.file.size {
-                true => Ok(()),
-                false => Err(other_size(location, &part.name, stat.size, part.file.size)),
-            }
-        });
-        checks.buffer_unordered(CONCURRENCY).try_collect().await
-    }
-
-    /// The schema that rows are read by. Of columnar files it is what the first one says of itself.
-    async fn schema(&self, location: &Location, manifest: &InventoryManifest, parts: &[Arc<Part>]) -> Result<Schema> {
-        let schema = match (manifest.format, parts.first()) {
-            (InventoryFormat::Parquet, Some(part)) => {
-                let schema = self.footer_schema(location, part).await?;
-                let differing = schema.differing(&manifest.schema);
-                if !differing.is_empty() {
-                    tracing::warn!(inventory = %location, ?differing, "fileSchema and data files differ; the files count");
-                }
-                schema
-            }
-            _ => manifest.schema.clone(),
-        };
-        schema.check_required().map_err(|fault| fault.of(location))?;
-        Ok(schema)
-    }
-
-    async fn footer_schema(&self, location: &Location, part: &Part) -> Result<Schema> {
-        let size = part.file.size;
-        let corrupt = |fault: Fault| fault.within(&part.name).of(location);
-        let mut wanted = TAIL_BYTES.min(size);
-        loop {
-            if wanted == 0 {
-                return Err(corrupt(Fault::corrupt("it is empty")));
-            }
-            let tail = self.vault.read(&part.name, Some(size - wanted..size)).await;
-            let tail = tail.map_err(|error| fetch_error(location, &part.name, error))?;
-            match FileMeta::parse_tail(&tail, size, &FileOptions::default()).map_err(|error| corrupt(error.into()))? {
-                ParsedTail::Ready(meta) => return footer_schema(&meta).map_err(corrupt),
-                ParsedTail::NeedMore(more) => wanted = more,
+    /// A data file below a folder, by whichever of its keys is there.
+    pub(crate) async fn look_for(&self, folder: &str, file: &DataFile) -> Result<Option<BlobInfo>> {
+        for key in file.keys() {
+            match self.vault.stat(&names::join(folder, key)).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(Error::BlobNotFound { .. } | Error::InvalidInput { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
+        Ok(None)
+    }
+
+    /// A data file that must be there, with the size that is stated.
+    async fn find(&self, location: &Location, root: &str, file: &DataFile) -> Result<BlobInfo> {
+        let name = names::join(root, &file.key);
+        let found = match &file.other_key {
+            None => self.vault.stat(&name).await.map_err(|error| fetch_error(location, &name, error))?,
+            Some(_) => self.look_for(root, file).await?.ok_or_else(|| missing(location, &name))?,
+        };
+        match file.size {
+            Some(size) if size != found.size => Err(other_size(location, &found.name, found.size, size)),
+            _ => Ok(found),
+        }
+    }
+
+    /// The parts, of which every file is there with its size.
+    async fn parts(&self, location: &Location, root: &str, files: &[DataFile]) -> Result<Vec<Arc<Part>>> {
+        let parts = stream::iter(files.to_vec()).enumerate().map(|(index, file)| async move {
+            let found = self.find(location, root, &file).await?;
+            Ok(Arc::new(Part::new(index, file, found)))
+        });
+        parts.buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// The schema that rows are read by, and the bucket that they are of: what the
+    /// first file says of itself, where files do.
+    async fn head(&self, location: &Location, manifest: &InventoryManifest, parts: &[Arc<Part>]) -> Result<Head> {
+        let InventoryManifest { format, dialect, .. } = *manifest;
+        let says_itself = format == InventoryFormat::Parquet || dialect.has_header();
+        let mut head = match parts.first() {
+            Some(part) if says_itself => head::read(&*self.vault, location, part.found(), format, dialect).await?,
+            _ => {
+                let none = || Schema::of_names(Vec::new(), dialect);
+                let schema = manifest.schema.clone().map_or_else(none, Ok).map_err(|fault| fault.of(location))?;
+                Head { schema, bucket: String::new() }
+            }
+        };
+        if !manifest.source_bucket.is_empty() {
+            head.bucket.clone_from(&manifest.source_bucket);
+        }
+        let stated = manifest.schema.as_ref();
+        let differing = stated.map(|stated| head.schema.differing(stated)).unwrap_or_default();
+        if !differing.is_empty() {
+            tracing::warn!(inventory = %location, ?differing, "manifest and data files differ in columns; the files count");
+        }
+        if stated.is_some() || !parts.is_empty() {
+            head.schema.check_required().map_err(|fault| fault.of(location))?;
+        }
+        Ok(head)
     }
 }
 
@@ -278,23 +325,26 @@ impl InventoryReader for ManifestReader {
             return Err(Error::InventoryNotFound { location, problem });
         }
         let root = self.data_root(name, &manifest).await?;
-        let parts: Vec<_> = manifest
-            .files
-            .iter()
-            .map(|file| Arc::new(Part::new(names::join(&root, &file.key), file.clone())))
-            .collect();
-        self.check_files(&location, &parts).await?;
-        let schema = self.schema(&location, &manifest, &parts).await?;
+        let parts = self.parts(&location, &root, &manifest.files).await?;
+        let head = self.head(&location, &manifest, &parts).await?;
+        if let (Some(rows @ 1..), true) = (manifest.rows, parts.is_empty()) {
+            return Err(Fault::corrupt(format!("it has no data files, the manifest says {rows} rows")).of(&location));
+        }
         let shared = Parts {
             vault: Arc::clone(&self.vault),
             inventory: location.clone(),
             local_root: self.local_root.clone(),
             temp_dir: self.temp_dir.clone(),
             format: manifest.format,
-            schema: schema.clone(),
-            rules: RowRules { dialect: manifest.dialect, bucket: manifest.source_bucket.clone() },
+            schema: head.schema.clone(),
+            rules: RowRules::new(manifest.dialect, &manifest.source_bucket),
+            total: manifest.rows.map(|rows| Total::new(rows, parts.len())),
         };
-        Ok(Arc::new(Report { info: info(&manifest, location, &schema), parts, shared: Arc::new(shared) }))
+        let info = InventoryInfo {
+            bytes: parts.iter().map(|part| part.size()).fold(0, u64::saturating_add),
+            ..info(&manifest, location, Some(&head.schema), head.bucket)
+        };
+        Ok(Arc::new(Report { info, parts, shared: Arc::new(shared) }))
     }
 
     async fn discard(&self, inventory: &InventoryInfo) -> Result<()> {
@@ -333,16 +383,18 @@ impl Inventory for Report {
     }
 }
 
-fn info(manifest: &InventoryManifest, location: Location, schema: &Schema) -> InventoryInfo {
+/// What is known of an inventory. `found` is the bucket that files name, where the manifest does not.
+fn info(manifest: &InventoryManifest, location: Location, schema: Option<&Schema>, found: String) -> InventoryInfo {
+    let stated = manifest.source_bucket.clone();
     InventoryInfo {
         location,
         created: manifest.created,
-        bucket: manifest.source_bucket.clone(),
+        bucket: if stated.is_empty() { found } else { stated },
         format: manifest.format,
         files: manifest.files.len() as u64,
         bytes: manifest.data_bytes(),
-        fields: schema.columns().to_vec(),
-        versions: schema.versions(),
+        fields: schema.map(|schema| schema.columns().to_vec()).unwrap_or_default(),
+        versions: schema.map_or(InventoryVersions::Current, Schema::versions),
         not_ready: None,
         repeatable: true,
     }
@@ -352,13 +404,13 @@ fn unreadable_info(name: &str, location: Location, not_ready: Option<String>, fa
     tracing::warn!(inventory = %location, %fault, "a manifest can't be read");
     InventoryInfo {
         location,
-        created: names::folder_time(names::last_segment(names::folder(name))).unwrap_or_default(),
+        created: names::named_time(name).unwrap_or_default(),
         bucket: String::new(),
         format: InventoryFormat::Csv,
         files: 0,
         bytes: 0,
         fields: Vec::new(),
-        versions: stocktake_core::InventoryVersions::Current,
+        versions: InventoryVersions::Current,
         not_ready,
         repeatable: true,
     }

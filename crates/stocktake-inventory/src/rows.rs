@@ -8,7 +8,6 @@ use stocktake_core::{
 };
 
 use crate::fault::{Fault, Result};
-use crate::manifest::Dialect;
 
 /// A batch being filled. Keys are decoded right into their arena.
 #[derive(Debug, Default)]
@@ -145,31 +144,9 @@ fn push_rare(column: &mut Option<BytesColumn>, value: &str, rows: usize) {
     }
 }
 
-/// Whether an ETag without a dash is the MD5 of the content, judged from the encryption status.
-///
-/// S3 names the algorithm: none, or keys of the store, leave the ETag an MD5. OSS
-/// says `true` or `false` only, and `true` may mean a customer's key.
-pub(crate) fn etag_is_md5(dialect: Dialect, status: &[u8]) -> bool {
-    match dialect {
-        Dialect::S3 => status.eq_ignore_ascii_case(b"NOT-SSE") || status.eq_ignore_ascii_case(b"SSE-S3"),
-        Dialect::Oss => status.eq_ignore_ascii_case(b"false"),
-    }
-}
-
 /// The flags of a row.
 #[inline]
 pub(crate) fn flags(multipart: bool, etag_is_md5: bool) -> EntryFlags {
     let multipart = if multipart { EntryFlags::MULTIPART } else { EntryFlags::NONE };
     multipart.with(if etag_is_md5 { EntryFlags::ETAG_IS_MD5 } else { EntryFlags::NONE })
-}
-
-/// The version id that an entry gets: on S3 an empty one is that of the null
-/// version, which is asked for by the word `null` (AWS, "Converting empty version
-/// ID strings in Amazon S3 Inventory reports to null strings"); on OSS it says
-/// that the bucket never had versions.
-pub(crate) fn version_id(dialect: Dialect, text: &[u8]) -> &[u8] {
-    match dialect {
-        Dialect::S3 if text.is_empty() => b"null",
-        _ => text,
-    }
 }

@@ -1,12 +1,17 @@
 //! Which columns an inventory has, and which of them are read.
 //!
 //! Columns are found by name for every manifest anew: their order is the user's
-//! choice on OSS and may change from one day to the next. Unknown ones are
+//! choice on most clouds and may change from one day to the next. Unknown ones are
 //! ignored, since the list of fields grows.
+//!
+//! OSS, OBS and COS call columns as S3 does, but for two spellings. The names of
+//! the others are from Google, `gcloud storage insights inventory-reports create`,
+//! and from Microsoft, "Azure Storage blob inventory".
 
 use stocktake_core::{InventoryFormat, InventoryVersions};
 
 use crate::fault::{Fault, Result};
+use crate::manifest::Dialect;
 
 /// A column that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,10 +27,20 @@ pub(crate) enum Field {
     Class,
     IsMultipart,
     Encryption,
+    /// Whether it is a blob that was deleted and can be recovered.
+    IsDeleted,
+    /// When a version ceased to be the current one.
+    DeletedTime,
+    /// Which snapshot of a blob it is.
+    Snapshot,
+    /// Whether it is a folder.
+    IsFolder,
+    /// The MD5 of the content, in Base64.
+    ContentMd5,
 }
 
 impl Field {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 16] = [
         Self::Bucket,
         Self::Key,
         Self::VersionId,
@@ -37,34 +52,93 @@ impl Field {
         Self::Class,
         Self::IsMultipart,
         Self::Encryption,
+        Self::IsDeleted,
+        Self::DeletedTime,
+        Self::Snapshot,
+        Self::IsFolder,
+        Self::ContentMd5,
     ];
 
     /// Without these, objects can't be compared.
     const REQUIRED: [Self; 5] = [Self::Key, Self::Size, Self::LastModified, Self::ETag, Self::Class];
 
-    /// The name in a CSV schema, and in the configuration where the field is chosen.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Bucket => "Bucket",
-            Self::Key => "Key",
-            Self::VersionId => "VersionId",
-            Self::IsLatest => "IsLatest",
-            Self::IsDeleteMarker => "IsDeleteMarker",
-            Self::Size => "Size",
-            Self::LastModified => "LastModifiedDate",
-            Self::ETag => "ETag",
-            Self::Class => "StorageClass",
-            Self::IsMultipart => "IsMultipartUploaded",
-            Self::Encryption => "EncryptionStatus",
+    /// The name that a cloud has for it, as it stands where the field is chosen.
+    pub(crate) fn name(self, dialect: Dialect) -> &'static str {
+        self.names(dialect).first().copied().unwrap_or("")
+    }
+
+    /// The names that a column of it may have, the best first. None where a cloud has no such field.
+    fn names(self, dialect: Dialect) -> &'static [&'static str] {
+        match dialect {
+            Dialect::Gcs => self.names_of_gcs(),
+            Dialect::Azure => self.names_of_azure(),
+            _ => self.names_of_s3(),
         }
     }
 
-    /// The field of a column. Columnar formats write `last_modified_date` for
-    /// `LastModifiedDate`, and case differs between editions of the documentation.
-    fn of(column: &str) -> Option<Self> {
-        let letters = || column.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase());
-        Self::ALL.into_iter().find(|field| letters().eq(field.name().bytes().map(|byte| byte.to_ascii_lowercase())))
+    fn names_of_s3(self) -> &'static [&'static str] {
+        match self {
+            Self::Bucket => &["Bucket"],
+            Self::Key => &["Key"],
+            Self::VersionId => &["VersionId"],
+            Self::IsLatest => &["IsLatest"],
+            // The other spelling is that of OBS.
+            Self::IsDeleteMarker => &["IsDeleteMarker", "DeleteMarker"],
+            Self::Size => &["Size"],
+            Self::LastModified => &["LastModifiedDate"],
+            Self::ETag => &["ETag"],
+            Self::Class => &["StorageClass"],
+            // The other spelling is that of an older edition of COS.
+            Self::IsMultipart => &["IsMultipartUploaded", "MultipartUploaded"],
+            Self::Encryption => &["EncryptionStatus"],
+            Self::IsDeleted | Self::DeletedTime | Self::Snapshot | Self::IsFolder | Self::ContentMd5 => &[],
+        }
     }
+
+    fn names_of_gcs(self) -> &'static [&'static str] {
+        match self {
+            Self::Bucket => &["bucket"],
+            Self::Key => &["name"],
+            Self::VersionId => &["generation"],
+            Self::Size => &["size"],
+            Self::LastModified => &["updated", "timeCreated"],
+            Self::ETag => &["etag"],
+            Self::Class => &["storageClass"],
+            Self::DeletedTime => &["timeDeleted"],
+            Self::ContentMd5 => &["md5Hash"],
+            _ => &[],
+        }
+    }
+
+    /// The container stands in the name, so there is no column for the bucket.
+    fn names_of_azure(self) -> &'static [&'static str] {
+        match self {
+            Self::Key => &["Name"],
+            Self::VersionId => &["VersionId"],
+            Self::IsLatest => &["IsCurrentVersion"],
+            Self::Size => &["Content-Length"],
+            Self::LastModified => &["Last-Modified"],
+            Self::ETag => &["Etag"],
+            Self::Class => &["AccessTier"],
+            Self::IsDeleted => &["Deleted"],
+            Self::Snapshot => &["Snapshot"],
+            Self::IsFolder => &["hdi_isfolder"],
+            Self::ContentMd5 => &["Content-MD5"],
+            _ => &[],
+        }
+    }
+}
+
+/// Whether two texts name one column. Columnar formats write `last_modified_date`
+/// for `LastModifiedDate`, and case differs between editions of the documentation.
+fn same_column(one: &str, other: &str) -> bool {
+    let letters = |text: &str| {
+        text.bytes()
+            .filter(|byte| !matches!(byte, b'_' | b'-'))
+            .map(|byte| byte.to_ascii_lowercase())
+            .collect::<Vec<_>>()
+    };
+    letters(one) == letters(other)
 }
 
 /// The columns of an inventory.
@@ -72,12 +146,13 @@ impl Field {
 pub struct Schema {
     /// All names in order, as they are spelled.
     columns: Vec<String>,
+    dialect: Dialect,
     /// Where each [`Field`] is.
     places: [Option<usize>; Field::ALL.len()],
 }
 
 impl Schema {
-    /// Reads the `fileSchema` of a manifest.
+    /// Reads the `fileSchema` of a manifest, in the words of S3 and those who follow it.
     ///
     /// CSV names are parted by commas, with or without a blank. Parquet writes a
     /// message type; delivered ones spell types differently from the
@@ -94,28 +169,31 @@ impl Schema {
             _ => Some(text.split(',').map(|name| name.trim().to_owned()).collect()),
         };
         let columns = columns.filter(|names| !names.is_empty() && names.iter().all(|name| !name.is_empty()));
-        Self::of_names(columns.ok_or_else(malformed)?)
+        Self::of_names(columns.ok_or_else(malformed)?, Dialect::S3)
     }
 
-    /// A schema of these names.
+    /// A schema of these names, in the words of a cloud.
     ///
     /// # Errors
     /// [`Fault::Corrupt`] when a name comes twice, by whatever spelling.
-    pub(crate) fn of_names(columns: Vec<String>) -> Result<Self> {
+    pub fn of_names(columns: Vec<String>, dialect: Dialect) -> Result<Self> {
         let mut sorted: Vec<_> = columns.iter().map(|name| name.to_ascii_lowercase()).collect();
         sorted.sort_unstable();
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(twice(&pair[0]));
         }
         let mut places = [None; Field::ALL.len()];
-        for (index, name) in columns.iter().enumerate() {
-            if let Some(field) = Field::of(name)
-                && places[field as usize].replace(index).is_some()
-            {
-                return Err(twice(field.name()));
+        for field in Field::ALL {
+            for name in field.names(dialect) {
+                let mut found = columns.iter().enumerate().filter(|(_, column)| same_column(column, name));
+                let place = found.next().map(|(index, _)| index);
+                if found.next().is_some() {
+                    return Err(twice(name));
+                }
+                places[field as usize] = places[field as usize].or(place);
             }
         }
-        Ok(Self { columns, places })
+        Ok(Self { columns, dialect, places })
     }
 
     /// All names in order, as they are spelled.
@@ -125,8 +203,14 @@ impl Schema {
 
     /// Which versions an inventory with these columns lists: all, if it tells versions apart.
     pub fn versions(&self) -> InventoryVersions {
-        let tells = [Field::VersionId, Field::IsLatest, Field::IsDeleteMarker].map(|field| self.place(field));
-        if tells.iter().any(Option::is_some) { InventoryVersions::All } else { InventoryVersions::Current }
+        let tell: &[Field] = match self.dialect {
+            // An object has a generation, whether or not others of its key are listed.
+            Dialect::Gcs => &[Field::DeletedTime],
+            Dialect::Azure => &[Field::VersionId, Field::IsLatest, Field::IsDeleted, Field::Snapshot],
+            _ => &[Field::VersionId, Field::IsLatest, Field::IsDeleteMarker],
+        };
+        let tells = tell.iter().any(|field| self.place(*field).is_some());
+        if tells { InventoryVersions::All } else { InventoryVersions::Current }
     }
 
     /// Sees that nothing is missing that comparison needs.
@@ -135,7 +219,7 @@ impl Schema {
     /// [`Fault::MissingField`].
     pub fn check_required(&self) -> Result<()> {
         match Field::REQUIRED.into_iter().find(|field| self.place(*field).is_none()) {
-            Some(field) => Err(Fault::MissingField(field.name())),
+            Some(field) => Err(Fault::MissingField(field.name(self.dialect))),
             None => Ok(()),
         }
     }
@@ -145,10 +229,15 @@ impl Schema {
         self.places[field as usize]
     }
 
+    /// Where a field is that must be somewhere.
+    pub(crate) fn required(&self, field: Field) -> Result<usize> {
+        self.place(field).ok_or(Fault::MissingField(field.name(self.dialect)))
+    }
+
     /// The fields that both have or lack differently, by name: empty when the schemas agree in what is read.
     pub(crate) fn differing(&self, other: &Self) -> Vec<&'static str> {
         let differs = |field: &Field| self.place(*field).is_some() != other.place(*field).is_some();
-        Field::ALL.into_iter().filter(differs).map(Field::name).collect()
+        Field::ALL.into_iter().filter(differs).map(|field| field.name(self.dialect)).collect()
     }
 }
 
@@ -231,6 +320,22 @@ mod tests {
         assert_eq!(schemas[0].check_required(), Ok(()));
         assert!(Schema::parse("message s3.inventory", InventoryFormat::Parquet).is_err());
         assert!(Schema::parse(CSV, InventoryFormat::Parquet).is_err());
+    }
+
+    #[test]
+    fn every_cloud_has_its_own_names() {
+        let schema =
+            |text: &str, dialect| Schema::of_names(text.split(',').map(str::to_owned).collect(), dialect).unwrap();
+        let gcs = schema("bucket,timeCreated,name,size,etag,storageClass,contexts", Dialect::Gcs);
+        assert_eq!((gcs.check_required(), gcs.place(Field::LastModified)), (Ok(()), Some(1)));
+        let both = schema("timeCreated,updated,name", Dialect::Gcs);
+        assert_eq!(both.place(Field::LastModified), Some(1));
+        assert_eq!(both.check_required(), Err(Fault::MissingField("size")));
+        let azure = schema("Name,Etag,Last-Modified,Content-Length,hdi_isfolder,IsCurrentVersion", Dialect::Azure);
+        assert_eq!(azure.check_required(), Err(Fault::MissingField("AccessTier")));
+        assert_eq!((azure.place(Field::IsFolder), azure.versions()), (Some(4), InventoryVersions::All));
+        let obs = csv("Bucket,Key,VersionId,IsLatest,DeleteMarker").unwrap();
+        assert_eq!(obs.place(Field::IsDeleteMarker), Some(4));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Everything here is called once a row, so nothing allocates.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::fault::{Fault, Result};
 
 /// Appends the key that `text` encodes.
@@ -65,11 +68,22 @@ fn digit(hex: u8) -> Option<u8> {
 /// day is parted by `:` or by `-`. A fraction of any length is cut to
 /// milliseconds; instead of `Z`, `+00:00` may stand.
 pub fn parse_time(text: &[u8]) -> Option<i64> {
+    parse_time_parted(text, b"T", &[b"Z", b"+00:00"])
+}
+
+/// Reads a time in UTC of a cloud that does not document how it writes one (OBS,
+/// COS, GCS): as [`parse_time`], with a blank for the `T`, or other names of the zone.
+/// A time without a zone is refused, since nobody knows which it is of.
+pub(crate) fn parse_undocumented_time(text: &[u8]) -> Option<i64> {
+    parse_time_parted(text, b"T ", &[b"Z", b"+00:00", b"+0000", b" UTC", b" +0000 UTC"])
+}
+
+fn parse_time_parted(text: &[u8], marks: &[u8], zones: &[&[u8]]) -> Option<i64> {
     let (head, rest) = text.split_first_chunk::<19>()?;
     let two = |at: usize| number(&head[at..at + 2]);
     let (year, month, day) = (number(&head[..4])?, two(5)?, two(8)?);
     let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
-    let parted = head[4] == b'-' && head[7] == b'-' && head[10] == b'T';
+    let parted = head[4] == b'-' && head[7] == b'-' && marks.contains(&head[10]);
     let parted = parted && matches!((head[13], head[16]), (b':', b':') | (b'-', b'-'));
     let real = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
     // A leap second is read as the first of the next minute.
@@ -77,7 +91,7 @@ pub fn parse_time(text: &[u8]) -> Option<i64> {
         return None;
     }
     let (millis, zone) = fraction(rest)?;
-    if zone != b"Z" && zone != b"+00:00" {
+    if !zones.contains(&zone) {
         return None;
     }
     let seconds = days_since_1970(year, month, day) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
@@ -138,6 +152,15 @@ pub fn parse_bool(text: &[u8]) -> Option<bool> {
         _ if text.eq_ignore_ascii_case(b"false") => Some(false),
         _ => None,
     }
+}
+
+/// Reads an MD5 in Base64, as GCS and Azure write it.
+pub(crate) fn parse_md5_base64(text: &[u8]) -> Option<[u8; 16]> {
+    /// What the decoder takes for room for 24 digits.
+    const ROOM: usize = 18;
+    let mut decoded = [0; ROOM];
+    let length = STANDARD.decode_slice(text, &mut decoded).ok().filter(|_| text.len() == 24)?;
+    decoded.get(..length)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -207,6 +230,28 @@ mod tests {
     }
 
     #[test]
+    fn undocumented_times_have_a_zone() {
+        let expected = parse_time(b"2026-03-01T16:05:59.120Z");
+        for text in ["2026-03-01 16:05:59.12 UTC", "2026-03-01 16:05:59.120+00:00", "2026-03-01T16:05:59.120+0000"] {
+            assert_eq!(parse_undocumented_time(text.as_bytes()), expected, "{text}");
+        }
+        for text in ["2026-03-01 16:05:59", "2026-03-01T16:05:59+08:00", "2026/03/01 16:05:59Z"] {
+            assert_eq!(parse_undocumented_time(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_md5_is_read_from_base64() {
+        let digest = parse_md5_base64(b"DMF1ucDxtqgxw5niaXcmYQ==").unwrap();
+        assert_eq!(hex::encode(digest), "0cc175b9c0f1b6a831c399e269772661");
+        for text in
+            [&b""[..], b"DMF1ucDxtqgxw5niaXcmYQ", b"DMF1ucDxtqgxw5niaXcmYWFh", b"DMF1ucDxtqgxw5niaXcmYR==", b"AA=="]
+        {
+            assert_eq!(parse_md5_base64(text), None);
+        }
+    }
+
+    #[test]
     fn sizes_do_not_wrap() {
         assert_eq!(parse_size(b"9223372036854775807"), Some(i64::MAX as u64));
         for malformed in [&b""[..], b"-1", b"+1", b"9223372036854775808", b"99999999999999999999", b"1e3", b" 1"] {
@@ -233,6 +278,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _ = (parse_time(&text), parse_size(&text), parse_bool(&text), decode_key(&text, &mut Vec::new()));
+            let _ = (parse_undocumented_time(&text), parse_md5_base64(&text));
         }
     }
 }

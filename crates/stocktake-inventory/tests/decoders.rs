@@ -21,7 +21,7 @@ fn file(shape: Shape) -> (Schema, Vec<u8>) {
         let written = write(&vault, &spec, Synthetic::new(300).before()).await;
         let manifest = vault.read(&written.manifest, None).await.unwrap();
         let file = vault.read(&written.files[0], None).await.unwrap();
-        (InventoryManifest::parse(&manifest).unwrap().schema, file.to_vec())
+        (InventoryManifest::parse(&written.manifest, &manifest).unwrap().schema.unwrap(), file.to_vec())
     })
 }
 
