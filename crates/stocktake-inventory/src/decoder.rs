@@ -7,6 +7,7 @@ use std::sync::Arc;
 use stocktake_core::{EntryBatch, InventoryFormat, KeyFilter, Result};
 
 use crate::blocking::Sender;
+use crate::columnar::ColumnarReader;
 use crate::csv::CsvReader;
 use crate::fault::Fault;
 use crate::gzip::{MAGIC, Members};
@@ -29,6 +30,7 @@ pub(crate) struct Decoder {
 enum Rows {
     Csv(Box<CsvReader<Box<dyn Read + Send>>>),
     Parquet(Box<ParquetReader<File>>),
+    Other(ColumnarReader),
 }
 
 impl Decoder {
@@ -40,7 +42,14 @@ impl Decoder {
                 .map(|reader| Rows::Csv(Box::new(reader))),
             InventoryFormat::Parquet => ParquetReader::new(file, parts.rules.clone())
                 .map(|reader| Rows::Parquet(Box::new(reader.with_wanted(wanted.clone())))),
-            other => Err(Fault::Unsupported(format!("{other} is not read"))),
+            other => match parts.formats.iter().find(|format| format.format() == other) {
+                Some(format) => format
+                    .open(file)
+                    .map_err(|error| Fault::corrupt(error.to_string()))
+                    .and_then(|file| ColumnarReader::new(file, parts.rules.clone()))
+                    .map(Rows::Other),
+                None => Err(Fault::Unsupported(format!("{other} is not read"))),
+            },
         };
         match rows {
             Ok(rows) => Ok(Self { parts, part, wanted, rows, builder: BatchBuilder::default() }),
@@ -61,6 +70,7 @@ impl Decoder {
             let (batch, sifted) = match &mut self.rows {
                 Rows::Csv(reader) => (reader.next_batch(&mut self.builder), false),
                 Rows::Parquet(reader) => (reader.next_batch(&mut self.builder), true),
+                Rows::Other(reader) => (reader.next_batch(&mut self.builder), false),
             };
             let batch = batch.map_err(|fault| fault.within(&self.part.name).of(&self.parts.inventory))?;
             let Some(batch) = batch else {
@@ -82,6 +92,7 @@ impl Decoder {
         let (rows, folders) = match &self.rows {
             Rows::Csv(reader) => reader.rows(),
             Rows::Parquet(reader) => reader.rows(),
+            Rows::Other(reader) => reader.rows(),
         };
         if let Some(stated) = self.part.file.rows
             && stated != rows

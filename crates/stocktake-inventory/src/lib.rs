@@ -41,10 +41,12 @@
 //! is decoded, with the document that says so.
 //!
 //! What this crate does *not* do: choose an inventory, judge its age, or compare
-//! (that is the engine's); list a store (that is the store's own crate); read ORC,
-//! or the incremental reports of OSS, which hold events rather than objects.
+//! (that is the engine's); list a store (that is the store's own crate); decode ORC
+//! (`stocktake-orc` does, as a [`ColumnarFormat`]); read the
+//! incremental reports of OSS, which hold events rather than objects.
 
 mod blocking;
+mod columnar;
 mod create;
 mod csv;
 mod decoder;
@@ -68,6 +70,7 @@ mod schema;
 mod text;
 mod total;
 
+pub use columnar::{ColumnarFile, ColumnarFormat, RawColumn};
 pub use create::{CreateOptions, CreatedInventory, create_inventory};
 pub use fault::Fault;
 pub use manifest::{DataFile, Dialect, InventoryManifest, MAX_MANIFEST_BYTES};

@@ -21,7 +21,8 @@ use stocktake_core::{BlobInfo, EntryBatch, Error, InventoryFormat, KeyFilter, Lo
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::OnceCell;
 
-use crate::blocking;
+use crate::blocking::{self, Sender};
+use crate::columnar::ColumnarFormat;
 use crate::decoder::Decoder;
 use crate::fault::Fault;
 use crate::manifest::DataFile;
@@ -45,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) local_root: Option<PathBuf>,
     pub(crate) temp_dir: Option<PathBuf>,
     pub(crate) format: InventoryFormat,
+    /// The formats that others decode.
+    pub(crate) formats: Vec<Arc<dyn ColumnarFormat>>,
     pub(crate) schema: Schema,
     pub(crate) rules: RowRules,
     /// The rows of all parts together, if they are stated.
@@ -133,6 +136,12 @@ impl Part {
         };
         let verdict = self.verdict(Arc::clone(&parts), path, state);
         let location = parts.inventory.clone();
+        if !matches!(parts.format, InventoryFormat::Csv | InventoryFormat::Parquet) {
+            // What others decode is decoded only once it is known to be what was delivered.
+            verdict.await?;
+            let entries = move |sender: &Sender<_>| Decoder::open(parts, self, file, wanted)?.send_all(sender);
+            return Ok(blocking::stream(location, entries));
+        }
         let entries =
             blocking::stream(location, move |sender| Decoder::open(parts, self, file, wanted)?.send_all(sender));
         Ok(until_verdict(entries, verdict))

@@ -18,6 +18,7 @@ use stocktake_core::{
     KeyFilter, Location, Result, Vault,
 };
 
+use crate::columnar::ColumnarFormat;
 use crate::discovery::{Candidate, discover};
 use crate::fault::Fault;
 use crate::head::{self, Head};
@@ -71,6 +72,7 @@ pub struct ManifestReader {
     pub(crate) root: InventoryRoot,
     local_root: Option<PathBuf>,
     temp_dir: Option<PathBuf>,
+    formats: Vec<Arc<dyn ColumnarFormat>>,
 }
 
 impl ManifestReader {
@@ -82,7 +84,22 @@ impl ManifestReader {
         let base: String = base.into();
         let base = if base.ends_with("://") { base } else { base.trim_end_matches('/').to_owned() };
         let path = path.into().trim_matches('/').to_owned();
-        Self { vault, path, base, root: InventoryRoot::default(), local_root: None, temp_dir: None }
+        Self {
+            vault,
+            path,
+            base,
+            root: InventoryRoot::default(),
+            local_root: None,
+            temp_dir: None,
+            formats: Vec::new(),
+        }
+    }
+
+    /// Reads data files of one more format, such as the ORC of the crate `stocktake-orc`.
+    #[must_use]
+    pub fn with_format(mut self, format: Arc<dyn ColumnarFormat>) -> Self {
+        self.formats.push(format);
+        self
     }
 
     /// Says where the names of data files begin. Default: at the vault's root.
@@ -320,8 +337,11 @@ impl InventoryReader for ManifestReader {
         let name = self.manifest_name(&location)?;
         let manifest = self.checked_manifest(name).await?;
         warn_of_folder(name, &manifest);
-        if manifest.format == InventoryFormat::Orc {
-            let problem = "it is written in ORC, which is not read".to_owned();
+        let read = matches!(manifest.format, InventoryFormat::Csv | InventoryFormat::Parquet)
+            || self.formats.iter().any(|format| format.format() == manifest.format);
+        if !read {
+            let problem =
+                format!("it is written in {}, which this reader was not given the means to read", manifest.format);
             return Err(Error::InventoryNotFound { location, problem });
         }
         let root = self.data_root(name, &manifest).await?;
@@ -336,6 +356,7 @@ impl InventoryReader for ManifestReader {
             local_root: self.local_root.clone(),
             temp_dir: self.temp_dir.clone(),
             format: manifest.format,
+            formats: self.formats.clone(),
             schema: head.schema.clone(),
             rules: RowRules::new(manifest.dialect, &manifest.source_bucket),
             total: manifest.rows.map(|rows| Total::new(rows, parts.len())),

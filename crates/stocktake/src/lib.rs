@@ -85,6 +85,8 @@ pub use stocktake_fs as fs;
 pub use stocktake_inventory as inventory;
 #[cfg(feature = "s3")]
 pub use stocktake_object_store as object_store;
+#[cfg(feature = "orc")]
+pub use stocktake_orc as orc;
 
 pub use stocktake_catalog::{Listed, browse};
 pub use stocktake_core::*;

@@ -26,7 +26,8 @@ pub fn open_inventories(location: &str, settings: &Settings) -> Result<Arc<dyn I
         #[cfg(feature = "s3")]
         Place::Bucket(store) => {
             let bucket = store.without_prefix();
-            Arc::new(ManifestReader::new(Arc::new(bucket.vault()), store.url().prefix(), bucket.to_string()))
+            let reader = ManifestReader::new(Arc::new(bucket.vault()), store.url().prefix(), bucket.to_string());
+            Arc::new(with_formats(reader))
         }
     })
 }
@@ -73,7 +74,15 @@ fn in_folder(path: &Path) -> ManifestReader {
     let (root, below) = split(&path);
     let vault = Arc::new(FsVault::new(&root));
     let base = root.display().to_string();
-    ManifestReader::new(vault, below, base).with_root(InventoryRoot::NearestAncestor).with_local_root(root)
+    let reader = ManifestReader::new(vault, below, base);
+    with_formats(reader.with_root(InventoryRoot::NearestAncestor).with_local_root(root))
+}
+
+/// The reader, with every format that was built in.
+fn with_formats(reader: ManifestReader) -> ManifestReader {
+    #[cfg(feature = "orc")]
+    let reader = reader.with_format(Arc::new(stocktake_orc::OrcFormat));
+    reader
 }
 
 /// Parts a path into the shortest root below which every segment can be part of a blob's name, and the rest.
