@@ -12,7 +12,6 @@ use serde::Serialize;
 use stocktake_core::{InventoryInfo, Timestamp};
 
 use crate::diagnose::CheckOutcome;
-use crate::names;
 
 /// How many of the newest deliveries are looked at: what a schedule was before is of no use.
 const NEWEST: usize = 15;
@@ -138,13 +137,8 @@ impl fmt::Display for IntervalCheck {
 /// Those that are ready, of the configuration that the newest of them belongs to.
 fn newest_configuration(infos: &[InventoryInfo]) -> impl Iterator<Item = &InventoryInfo> {
     let ready = || infos.iter().filter(|info| info.not_ready.is_none());
-    let newest = ready().max_by_key(|info| info.created).map(configuration);
-    ready().filter(move |info| Some(configuration(info)) == newest)
-}
-
-/// The folder of the configuration that delivered an inventory.
-fn configuration(info: &InventoryInfo) -> &str {
-    names::configuration(info.location.as_str())
+    let newest = ready().max_by_key(|info| info.created).map(InventoryInfo::configuration);
+    ready().filter(move |info| Some(info.configuration()) == newest)
 }
 
 /// Leaves out, of times in descending order, those that repeat another: that come
