@@ -99,7 +99,7 @@ mod tests {
             let gone = doomed(rule, &infos[1], &infos);
             gone.iter().map(|info| info.created.as_millis()).collect::<Vec<_>>()
         };
-        assert_eq!(gone(DeleteInventories::No), []);
+        assert!(gone(DeleteInventories::No).is_empty());
         assert_eq!(gone(DeleteInventories::Current), [30]);
         assert_eq!(gone(DeleteInventories::All), [10, 30]);
     }
