@@ -26,7 +26,7 @@ pub(super) struct ExportArgs {
     bucket: Option<String>,
     /// The changes whose objects a manifest lists.
     #[arg(long, value_name = "CLASS,...", value_delimiter = ',', requires = "bucket", default_values = ["added", "changed"])]
-    classes: Vec<Class>,
+    classes: Vec<ListedChange>,
     /// List version ids in a manifest. The inventory has to tell them of every object.
     #[arg(long, requires = "bucket")]
     version_ids: bool,
@@ -34,7 +34,7 @@ pub(super) struct ExportArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Class {
+enum ListedChange {
     Added,
     Changed,
     MetadataChanged,
@@ -42,14 +42,14 @@ enum Class {
     Deleted,
 }
 
-impl From<Class> for ChangeClass {
-    fn from(class: Class) -> Self {
+impl From<ListedChange> for ChangeClass {
+    fn from(class: ListedChange) -> Self {
         match class {
-            Class::Added => Self::Added,
-            Class::Changed => Self::Changed,
-            Class::MetadataChanged => Self::MetadataChanged,
-            Class::ClassChanged => Self::ClassChanged,
-            Class::Deleted => Self::Deleted,
+            ListedChange::Added => Self::Added,
+            ListedChange::Changed => Self::Changed,
+            ListedChange::MetadataChanged => Self::MetadataChanged,
+            ListedChange::ClassChanged => Self::ClassChanged,
+            ListedChange::Deleted => Self::Deleted,
         }
     }
 }
