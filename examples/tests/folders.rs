@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 
 use serde_json::{Value, json};
-use stocktake_testkit::inventories::Shape;
+use stocktake_testkit::inventories::{InventorySpec, Shape};
 use support::folder::{World, files};
 use support::program::Program;
 
@@ -105,6 +105,63 @@ fn a_dry_run_tells_what_would_be_done_and_writes_nothing() {
     assert_eq!((&forecast["added"]["objects"], &forecast["forecast"]["source_get"]), (&json!(20), &json!(20)));
     assert_eq!(forecast["snapshot"], Value::Null);
     assert_eq!(world.vault_files(), before);
+}
+
+#[test]
+fn used_inventories_are_deleted_only_after_the_commit_and_only_as_told() {
+    let world = World::with_objects(30);
+    let spec = |hours_ago, config: &str| InventorySpec { config: config.into(), ..world.spec(Shape::S3Csv, hours_ago) };
+    let older = world.write(&spec(5, "daily"), &world.entries());
+    let used = world.write(&spec(3, "daily"), &world.entries());
+    world.write(&spec(4, "weekly"), &world.entries());
+    let inventories = || files(&world.path("inventories"));
+    let before = inventories();
+    let names = |run: &support::program::Run, event: &str| {
+        let rows = run.events(event).into_iter();
+        rows.map(|row| row["inventory"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+
+    let dry = world.back_up(&["--delete-inventory", "all", "--dry-run"]).exits(0);
+    let listed = names(&dry, "inventory_to_delete");
+    assert!(listed[0].ends_with(&older.manifest) && listed[1].ends_with(&used.manifest), "{listed:?}");
+    assert_eq!((listed.len(), &dry.summary()["deleted_inventories"]), (2, &json!(2)));
+    assert_eq!(inventories(), before, "a dry run deletes nothing");
+    // A job that a guard stops deletes nothing either.
+    world.back_up(&["--delete-inventory", "all", "--max-inventory-age", "1h"]).fails(4, "inventory_too_old");
+    assert_eq!(inventories(), before);
+
+    let kept = world.back_up(&["--name", "one"]).exits(0).summary();
+    assert_eq!((&kept["deleted_inventories"], inventories()), (&json!(0), before.clone()));
+    let current = world.back_up(&["--full", "--delete-inventory", "current"]).exits(0);
+    assert_eq!(names(&current, "inventory_deleted").len(), 1);
+    let left = inventories();
+    let gone: Vec<_> = before.keys().filter(|name| !left.contains_key(*name)).collect();
+    assert!(gone.len() >= 3 && gone.iter().all(|name| name.contains("/daily/")), "{gone:?}");
+    assert!(left.contains_key(&older.manifest) && !left.contains_key(&used.manifest));
+    assert!(!left.contains_key(&used.files[0]) && left.contains_key(&older.files[0]));
+
+    world.deliver(Shape::S3Csv, 2);
+    let all = world.back_up(&["--delete-inventory", "all"]).exits(0).summary();
+    assert_eq!(all["deleted_inventories"], 2);
+    assert!(inventories().keys().all(|name| name.contains("/weekly/")), "{:?}", inventories().keys());
+    assert_eq!(world.restored("latest"), files(&world.path("photos")));
+}
+
+#[test]
+fn an_inventory_that_can_not_be_deleted_undoes_no_snapshot() {
+    let world = World::with_objects(10);
+    let broken = world.deliver(Shape::S3Csv, 5);
+    world.deliver(Shape::S3Csv, 3);
+    // What this one names is not known any more, so none of the files may go.
+    world.alter(&broken.manifest, |bytes| *bytes = b"{}".to_vec());
+    let before = files(&world.path("inventories"));
+    let run = world.back_up(&["--delete-inventory", "current"]).exits(3);
+    let kept = run.events("inventory_kept");
+    assert!(kept[0]["reason"].as_str().is_some_and(|reason| reason.contains(&broken.manifest)), "{kept:?}");
+    let summary = run.summary();
+    assert_eq!((&summary["status"], &summary["deleted_inventories"]), (&json!("completed_with_issues"), &json!(0)));
+    assert_eq!(files(&world.path("inventories")), before);
+    assert_eq!(world.restored("latest"), files(&world.path("photos")));
 }
 
 #[test]
@@ -272,6 +329,48 @@ fn two_inventories_or_snapshots_are_compared_row_by_row() {
 }
 
 #[test]
+fn two_snapshots_are_compared_without_any_inventory() {
+    let world = World::with_objects(40);
+    world.traverse(&["--name", "one"]).exits(0);
+    world.put("0/0000.txt", "changed");
+    world.put("ä,b +.txt", "added");
+    world.remove("6/0006.txt");
+    world.traverse(&["--name", "two"]).exits(0);
+    let side = |name: &str| format!("snapshot:{}#{name}", world.vault());
+    let (one, two) = (side("one"), side("two"));
+    let run = world.program.json(&["diff", &one, &two]).exits(0);
+    let rows: Vec<_> = run.rows().iter().map(|row| (row["key"].clone(), row["change"].clone())).collect();
+    let expected = [("0/0000.txt", "changed"), ("6/0006.txt", "deleted"), ("ä,b +.txt", "added")];
+    assert_eq!(rows, expected.map(|(key, class)| (json!(key), json!(class))));
+    assert_eq!(run.summary()["unchanged"]["objects"], 38);
+
+    let out = world.at("out.jsonl");
+    world.program.json(&["diff", &one, &two, "--out", &out]).exits(0);
+    let written: Vec<Value> =
+        fs::read_to_string(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(written, run.rows());
+    for (name, start) in [("out.csv", &b"key,change"[..]), ("out.parquet", b"PAR1")] {
+        world.program.json(&["diff", &one, &two, "--out", &world.at(name)]).exits(0);
+        assert!(fs::read(world.path(name)).unwrap().starts_with(start), "{name}");
+    }
+
+    let out = world.at("copy.manifest.csv");
+    let manifest = |options: &[&str]| {
+        let arguments = ["diff", &one, &two, "--out", &out];
+        world.program.json(&[&arguments, options].concat())
+    };
+    let summary = manifest(&["--bucket", "photos"]).exits(0).summary();
+    assert_eq!(summary["manifest_objects"], 2);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "photos,0/0000.txt\nphotos,%C3%A4%2Cb%20%2B.txt\n");
+    manifest(&["--bucket", "photos", "--classes", "deleted"]).exits(0);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "photos,6/0006.txt\n");
+    manifest(&["--bucket", "photos", "--version-ids"]).fails(1, "invalid_input");
+    assert_eq!(fs::read_to_string(&out).unwrap(), "photos,6/0006.txt\n", "a failed export leaves the file as it was");
+    manifest(&[]).fails(2, "usage");
+    world.program.json(&["diff", &one, &two, "--out", &world.at("a.csv"), "--bucket", "b"]).fails(2, "usage");
+}
+
+#[test]
 fn inventories_are_made_listed_and_checked() {
     let world = World::with_objects(25);
     let (source, to) = (world.source(), world.at("made"));
@@ -292,6 +391,69 @@ fn inventories_are_made_listed_and_checked() {
     let vault = world.vault();
     world.program.json(&["backup", "--source", &source, "--vault", &vault, "--inventory", &to]).exits(0);
     assert_eq!(world.restored("latest"), files(&world.path("photos")));
+}
+
+#[test]
+fn an_inventory_is_checked_against_what_a_plan_wants_of_it() {
+    let world = World::with_objects(5);
+    for hours_ago in [51, 27, 3] {
+        world.deliver(Shape::S3Csv, hours_ago);
+    }
+    let (inventories, source) = (world.inventories(), world.source());
+    let check = |options: &[&str]| {
+        let arguments = ["inventory", "check", &inventories, "--source", &source];
+        world.program.json(&[&arguments, options].concat())
+    };
+    let outcomes = |run: &support::program::Run| {
+        let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+        run.rows().iter().map(|row| (text(row, "check"), text(row, "outcome"))).collect::<Vec<_>>()
+    };
+    let fits = check(&["--interval", "1d", "--inventory-prefix", ""]).exits(0);
+    let names = ["existence", "completeness", "current", "bucket", "prefix", "fields", "cycle"];
+    assert_eq!(outcomes(&fits), names.map(|name| (name.to_owned(), "passed".to_owned())));
+    assert_eq!(fits.summary()["checks"], json!({ "passed": 7, "failed": 0, "unknown": 0 }));
+    assert_eq!((&fits.rows()[0]["remedy"], fits.rows()[0]["found"].is_string()), (&Value::Null, true));
+
+    let short = check(&["--interval", "6h"]).exits(0);
+    assert_eq!(short.summary()["checks"], json!({ "passed": 5, "failed": 1, "unknown": 1 }));
+    let cycle = &short.rows()[6];
+    assert_eq!(cycle["outcome"], "failed");
+    assert!(cycle["found"].as_str().unwrap().contains("every 6 h") && cycle["remedy"].is_string(), "{cycle}");
+    let none = world.program.json(&["inventory", "check", &world.at("nowhere")]).fails(4, "inventory_not_found");
+    assert_eq!(none.rows()[0]["outcome"], "failed");
+}
+
+#[test]
+fn what_a_cloud_must_be_told_is_written_as_documents() {
+    let program = Program::new();
+    let configuration = ["inventory", "configuration", "--source", "s3://photos/2026", "--to", "s3://inventories/inv"];
+    let text = program.run(&configuration).exits(0).text();
+    assert!(text.starts_with("<?xml") && text.contains("<Prefix>2026/</Prefix>"), "{text}");
+    let weekly =
+        program.json(&[&configuration[..], &["--schedule", "weekly", "--format", "parquet"]].concat()).exits(0);
+    let document = &weekly.rows()[0];
+    assert_eq!((&document["document"], &document["cloud"]), (&json!("configuration"), &json!("s3")));
+    for part in ["<Frequency>Weekly</Frequency>", "<Format>Parquet</Format>", "<Id>weekly</Id>"] {
+        assert!(document["text"].as_str().unwrap().contains(part), "{part}: {document}");
+    }
+    assert_eq!(weekly.summary()["inventories"], "inv/photos/weekly");
+    let policy = program.run(&[&configuration[..], &["--destination-policy"]].concat()).exits(0);
+    let policy: Value = serde_json::from_slice(&policy.stdout).unwrap();
+    assert_eq!(policy["Statement"][0]["Principal"]["Service"], "s3.amazonaws.com");
+    let oss = ["inventory", "configuration", "--source", "oss://photos", "--to", "oss://inventories"];
+    program.json(&oss).fails(2, "usage");
+    program
+        .json(&[&oss[..], &["--account", "1", "--role", "r", "--format", "parquet"]].concat())
+        .fails(1, "invalid_input");
+
+    let plan = ["inventory", "policy", "--source", "s3://photos", "--inventory", "s3://inv/photos/daily"];
+    let documents = program.json(&[&plan[..], &["--vault", "oss://backups", "--delete-inventory"]].concat()).exits(0);
+    let clouds: Vec<_> = documents.rows().iter().map(|row| row["cloud"].clone()).collect();
+    assert_eq!(clouds, ["s3", "oss"]);
+    let s3: Value = serde_json::from_str(documents.rows()[0]["text"].as_str().unwrap()).unwrap();
+    let sids: Vec<_> = s3["Statement"].as_array().unwrap().iter().map(|statement| statement["Sid"].clone()).collect();
+    assert_eq!(sids, ["ReadSource", "FindInventories", "ReadInventories", "DeleteInventories"]);
+    program.json(&["inventory", "policy", "--source", "/srv/photos"]).fails(2, "usage");
 }
 
 #[test]

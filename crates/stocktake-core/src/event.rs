@@ -1,6 +1,6 @@
 //! What a job does, as it happens.
 
-use crate::{ChangeCounts, Error, ObjectKey, RequestCounts, SnapshotId, Tally};
+use crate::{ChangeCounts, Error, Location, ObjectKey, RequestCounts, SnapshotId, Tally};
 
 /// Something a job did.
 #[derive(Debug)]
@@ -79,6 +79,18 @@ pub enum Event<'a> {
         snapshot: SnapshotId,
         /// Requests the job sent.
         requests: &'a RequestCounts,
+    },
+    /// An inventory that was used was removed, as the job was told to.
+    InventoryRemoved {
+        /// Which.
+        inventory: &'a Location,
+    },
+    /// An inventory could not be removed. The snapshot stays; the job ends with issues.
+    InventoryKept {
+        /// Which.
+        inventory: &'a Location,
+        /// Why.
+        error: &'a Error,
     },
 }
 

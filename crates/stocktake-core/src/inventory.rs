@@ -131,6 +131,17 @@ pub struct InventoryInfo {
     pub repeatable: bool,
 }
 
+impl InventoryInfo {
+    /// The configuration that it was delivered by: the folder in which the folders of
+    /// its single deliveries lie. Empty where its location has no such folder.
+    pub fn configuration(&self) -> &str {
+        let above = |name: &'_ str| name.rfind('/').unwrap_or(0);
+        let location = self.location.as_str();
+        let delivery = &location[..above(location)];
+        &delivery[..above(delivery)]
+    }
+}
+
 /// How an inventory is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -16,6 +16,7 @@ use stocktake_core::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::cleanup::{self, DeleteInventories, InventoryRemoval};
 use crate::compare::{ChangeSet, CompareOptions, Guards, Side, compare};
 use crate::copy::{self, CopyJob, CopyOptions, Outlook, Progress, outlook};
 use crate::filter::FilterRules;
@@ -46,6 +47,8 @@ pub struct BackupOptions {
     pub guards: Guards,
     /// How objects are copied.
     pub copy: CopyOptions,
+    /// Which inventories are removed once the snapshot is committed. Default: none.
+    pub delete_inventories: DeleteInventories,
 }
 
 impl BackupOptions {
@@ -62,6 +65,7 @@ impl BackupOptions {
             filters: FilterRules::default(),
             guards: Guards::default(),
             copy: CopyOptions::default(),
+            delete_inventories: DeleteInventories::default(),
         }
     }
 }
@@ -145,6 +149,7 @@ impl Backup {
         select::check_prefix(info, &options.compare.path, &options.compare.inventory_prefix)?;
         let summary_scope = scope(&options);
         let parent = self.parent(last, info, &summary_scope).await?;
+        let doomed = cleanup::doomed(options.delete_inventories, info, &infos);
         let inventory = self.inventories.open(info).await?;
         let changes = self.compare(&options, parent.as_ref(), inventory.clone()).await?;
         if let Some(parent) = &parent {
@@ -152,7 +157,8 @@ impl Backup {
         }
         let to_copy = to_copy(&changes).await?;
         self.observer.on_event(&Event::Planned { counts: changes.counts(), to_copy: to_copy.tally });
-        Ok(BackupPlan { backup: self, options, started, scope: summary_scope, parent, inventory, changes, to_copy })
+        let scope = summary_scope;
+        Ok(BackupPlan { backup: self, options, started, scope, parent, inventory, doomed, changes, to_copy })
     }
 
     /// The snapshot to build on, unless the scope changed.
@@ -248,6 +254,7 @@ pub struct BackupPlan {
     scope: Scope,
     parent: Option<Arc<dyn Snapshot>>,
     inventory: Arc<dyn Inventory>,
+    doomed: Vec<InventoryInfo>,
     changes: ChangeSet,
     to_copy: Forecast,
 }
@@ -273,7 +280,13 @@ impl BackupPlan {
         &self.to_copy
     }
 
-    /// Copies what changed and commits the snapshot.
+    /// The inventories that will be removed once the snapshot is committed, oldest
+    /// first. Of their data files, those stay that a remaining inventory names.
+    pub fn inventories_to_delete(&self) -> &[InventoryInfo] {
+        &self.doomed
+    }
+
+    /// Copies what changed and commits the snapshot; then removes inventories, where that was asked for.
     ///
     /// Objects that can't be copied are counted as failed, and the snapshot is
     /// committed without them or with what the parent had.
@@ -286,7 +299,7 @@ impl BackupPlan {
     /// Dropping the future commits nothing, unless it was already being committed;
     /// the list of snapshots tells.
     pub async fn run(self) -> Result<BackupReport> {
-        let Self { backup, options, started, scope, parent, inventory, changes, to_copy } = self;
+        let Self { backup, options, started, scope, parent, inventory, doomed, changes, to_copy } = self;
         let id = JobId::generate(started, backup.entropy.as_ref());
         let spec = JobSpec {
             id,
@@ -323,7 +336,9 @@ impl BackupPlan {
         let requests = backup.meter.requests();
         backup.observer.on_event(&Event::Committed { snapshot: record.id, requests: &requests });
         let written = Tally { objects: requests.vault_put, bytes: backup.meter.vault_bytes().into() };
-        Ok(BackupReport { snapshot: record, written, requests })
+        // Only now: without the snapshot, the inventory would be needed again.
+        let removals = cleanup::remove(&*backup.inventories, &doomed, &*backup.observer, &backup.cancel).await;
+        Ok(BackupReport { snapshot: record, written, requests, removals })
     }
 }
 
@@ -366,12 +381,15 @@ pub struct BackupReport {
     pub written: Tally,
     /// Requests sent, the commit's included.
     pub requests: RequestCounts,
+    /// What became of the inventories that were to be removed, oldest first.
+    pub removals: Vec<InventoryRemoval>,
 }
 
 impl BackupReport {
     /// How the job ended.
     pub fn status(&self) -> JobStatus {
-        if self.snapshot.summary.counters.failed.objects == 0 {
+        let all_removed = self.removals.iter().all(|removal| removal.problem.is_none());
+        if self.snapshot.summary.counters.failed.objects == 0 && all_removed {
             JobStatus::Completed
         } else {
             JobStatus::CompletedWithIssues
@@ -390,6 +408,6 @@ impl BackupReport {
 pub enum JobStatus {
     /// All was done.
     Completed,
-    /// Some objects failed; each was told to the observer.
+    /// Some objects could not be copied, or inventories not be removed; each was told to the observer.
     CompletedWithIssues,
 }

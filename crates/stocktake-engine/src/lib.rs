@@ -44,6 +44,7 @@
 //! both in).
 
 mod backup;
+mod cleanup;
 pub mod compare;
 mod content;
 mod copy;
@@ -56,6 +57,7 @@ pub mod select;
 mod verify;
 
 pub use backup::{Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, Forecast, JobStatus};
+pub use cleanup::{DeleteInventories, InventoryRemoval};
 pub use content::ContentReader;
 pub use copy::{CopyOptions, OnArchived, OnChanged, is_archive_class};
 pub use meter::Meter;

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{
+    ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMillisecondArray,
+    TimestampMillisecondBuilder,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use stocktake_core::{Change, Entry, Error, Result};
+use stocktake_core::{Change, ChangeClass, Entry, EntryRef, Error, Result};
 
 use crate::entries::{text, time_type, unfit};
 
@@ -38,34 +41,68 @@ pub fn change_schema() -> SchemaRef {
 /// Changes as a record batch with the columns of [`change_schema`].
 ///
 /// # Errors
-/// [`Error::InvalidInput`] for a size of more than 63 bits.
+/// As [`change_refs_to_record_batch`].
 pub fn changes_to_record_batch(changes: &[Change]) -> Result<RecordBatch> {
-    let keys = changes.iter().map(|change| Some(change.entry().key.as_bytes()));
-    let mut arrays: Vec<ArrayRef> = vec![
-        Arc::new(keys.collect::<BinaryArray>()),
-        Arc::new(changes.iter().map(|change| Some(change.class.as_str())).collect::<StringArray>()),
-    ];
-    let current: Vec<_> = changes.iter().map(|change| change.current.as_ref()).collect();
-    let previous: Vec<_> = changes.iter().map(|change| change.previous.as_ref()).collect();
-    for side in [current, previous] {
-        arrays.extend(side_columns(&side)?);
+    change_refs_to_record_batch(changes.iter().map(|change| {
+        let Change { class, current, previous } = change;
+        (*class, current.as_ref().map(Entry::as_ref), previous.as_ref().map(Entry::as_ref))
+    }))
+}
+
+/// Changes that own nothing as a record batch with the columns of [`change_schema`]:
+/// of each its class, the entry as it is now, and the entry as it was.
+///
+/// # Errors
+/// [`Error::InvalidInput`] for a change without an entry on either side, and for a
+/// size of more than 63 bits.
+pub fn change_refs_to_record_batch<'a>(
+    changes: impl IntoIterator<Item = (ChangeClass, Option<EntryRef<'a>>, Option<EntryRef<'a>>)>,
+) -> Result<RecordBatch> {
+    let (mut keys, mut classes) = (BinaryBuilder::new(), StringBuilder::new());
+    let (mut current, mut previous) = (SideColumns::default(), SideColumns::default());
+    for (class, now, before) in changes {
+        let entry = now.or(before).ok_or_else(|| Error::invalid("a change without an entry on either side"))?;
+        keys.append_value(entry.key);
+        classes.append_value(class.as_str());
+        current.push(now.as_ref())?;
+        previous.push(before.as_ref())?;
     }
+    let mut arrays: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(classes.finish())];
+    arrays.extend(current.finish());
+    arrays.extend(previous.finish());
     RecordBatch::try_new(change_schema(), arrays).map_err(unfit)
 }
 
-fn side_columns(side: &[Option<&Entry>]) -> Result<[ArrayRef; 4]> {
-    let size = |entry: &Entry| {
-        i64::try_from(entry.size)
-            .map_err(|_| Error::invalid(format!("a size of {} bytes can't be exported", entry.size)))
-    };
-    let sizes: Vec<_> = side.iter().map(|entry| entry.map(size).transpose()).collect::<Result<_>>()?;
-    let times = side.iter().map(|entry| entry.map(|entry| entry.last_modified.as_millis()));
-    Ok([
-        Arc::new(Int64Array::from(sizes)),
-        Arc::new(side.iter().map(|entry| text(entry.and_then(|entry| entry.etag.clone()))).collect::<StringArray>()),
-        Arc::new(times.collect::<TimestampMillisecondArray>().with_timezone("UTC")),
-        Arc::new(side.iter().map(|entry| entry.and_then(class)).collect::<StringArray>()),
-    ])
+/// The columns of one side of changes.
+#[derive(Default)]
+struct SideColumns {
+    sizes: Int64Builder,
+    etags: StringBuilder,
+    times: TimestampMillisecondBuilder,
+    classes: StringBuilder,
+}
+
+impl SideColumns {
+    fn push(&mut self, entry: Option<&EntryRef<'_>>) -> Result<()> {
+        let size = |size: u64| {
+            i64::try_from(size).map_err(|_| Error::invalid(format!("a size of {size} bytes can't be exported")))
+        };
+        self.sizes.append_option(entry.map(|entry| size(entry.size)).transpose()?);
+        self.etags.append_option(entry.and_then(|entry| text(entry.etag.to_etag())));
+        self.times.append_option(entry.map(|entry| entry.last_modified.as_millis()));
+        self.classes.append_option(entry.map(|entry| entry.class).filter(|class| !class.is_empty()));
+        Ok(())
+    }
+
+    fn finish(mut self) -> [ArrayRef; 4] {
+        let times: TimestampMillisecondArray = self.times.finish();
+        [
+            Arc::new(self.sizes.finish()),
+            Arc::new(self.etags.finish()),
+            Arc::new(times.with_timezone("UTC")),
+            Arc::new(self.classes.finish()),
+        ]
+    }
 }
 
 /// The storage class, where it is known.

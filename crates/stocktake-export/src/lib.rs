@@ -4,8 +4,9 @@
 //! files outside speak Arrow, Parquet, JSON and CSV. This is the edge.
 //!
 //! - [`entries_to_record_batch`], [`entries_from_record_batch`]: entries to Arrow and back.
-//! - [`changes_to_record_batch`]: changes as Arrow.
+//! - [`changes_to_record_batch`], [`change_refs_to_record_batch`]: changes as Arrow.
 //! - [`ChangeWriter`]: a change set as Parquet, JSON Lines or CSV.
+//! - [`BatchManifestWriter`]: its objects as a manifest for S3 Batch Operations.
 //!
 //! ```
 //! use stocktake_core::{Change, ChangeClass, Entry, Timestamp};
@@ -25,10 +26,14 @@
 
 mod changes;
 mod entries;
+mod manifest;
 mod text;
 mod writer;
 
-pub use changes::{change_schema, changes_to_record_batch};
+pub use arrow::array::RecordBatch;
+
+pub use changes::{change_refs_to_record_batch, change_schema, changes_to_record_batch};
 pub use entries::{entries_from_record_batch, entries_to_record_batch, entry_schema};
+pub use manifest::{BatchManifestOptions, BatchManifestWriter, ManifestVersions};
 pub use text::change_to_json;
 pub use writer::{ChangeWriter, ExportFormat};

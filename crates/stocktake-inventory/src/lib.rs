@@ -8,6 +8,10 @@
 //!   reads them. Amazon S3, Google Cloud Storage and Azure (CSV, Parquet), Alibaba
 //!   Cloud OSS, Huawei Cloud OBS and Tencent Cloud COS (CSV).
 //! - [`create_inventory`]: writes a listing, or any inventory, in the layout of S3.
+//! - [`diagnose`]: checks all that a plan wants of its inventory, each with a remedy;
+//!   [`check_interval`]: whether inventories come often enough for it.
+//! - [`InventoryConfiguration`], [`PlanAccess`]: what a cloud must be told to deliver
+//!   inventories, and the least that a plan has to be allowed.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -40,16 +44,19 @@
 //! objects. What each cloud writes, and how imitators differ, is noted where it
 //! is decoded, with the document that says so.
 //!
-//! What this crate does *not* do: choose an inventory, judge its age, or compare
-//! (that is the engine's); list a store (that is the store's own crate); decode ORC
-//! (`stocktake-orc` does, as a [`ColumnarFormat`]); read the
-//! incremental reports of OSS, which hold events rather than objects.
+//! What this crate does *not* do: choose the inventory of a job, or compare (that
+//! is the engine's); list a store (that is the store's own crate); decode ORC
+//! (`stocktake-orc` does, as a [`ColumnarFormat`]); read the incremental reports of
+//! OSS, which hold events rather than objects.
 
 mod blocking;
 mod columnar;
+mod configuration;
 mod create;
 mod csv;
+mod cycle;
 mod decoder;
+mod diagnose;
 mod discard;
 mod discovery;
 mod encode;
@@ -63,17 +70,23 @@ mod manifest;
 mod names;
 mod parquet;
 mod part;
+mod policy;
 mod reader;
 mod rows;
 mod rules;
 mod schema;
 mod text;
 mod total;
+mod xml;
 
 pub use columnar::{ColumnarFile, ColumnarFormat, RawColumn};
+pub use configuration::{Delivery, DeliverySchedule, InventoryConfiguration};
 pub use create::{CreateOptions, CreatedInventory, create_inventory};
+pub use cycle::{Cycle, IntervalCheck, Schedule, check_interval};
+pub use diagnose::{Check, CheckName, CheckOutcome, DiagnoseOptions, diagnose};
 pub use fault::Fault;
 pub use manifest::{DataFile, Dialect, InventoryManifest, MAX_MANIFEST_BYTES};
+pub use policy::{BucketPlace, PlanAccess};
 pub use reader::{InventoryRoot, ManifestReader};
 pub use schema::Schema;
 pub use text::{decode_key, encode_key, parse_bool, parse_size, parse_time};

@@ -71,6 +71,8 @@
 //! to run nor what to keep. It starts no runtime: its futures run on the caller's
 //! tokio.
 
+#[cfg(feature = "export")]
+mod changes;
 mod entropy;
 pub mod guide;
 pub mod location;
@@ -92,6 +94,8 @@ pub use stocktake_catalog::{Listed, browse};
 pub use stocktake_core::*;
 pub use stocktake_engine::*;
 
+#[cfg(feature = "export")]
+pub use changes::change_record_batches;
 pub use entropy::OsEntropy;
 pub use only_keys::OnlyKeys;
 pub use selector::find_snapshot;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use stocktake::{Clock, Event, ObjectKey, Observer, Tally, Timestamp};
+use stocktake::{Clock, Event, Location, ObjectKey, Observer, Tally, Timestamp};
 use stocktake_examples::{bytes, count};
 
 use crate::exit::chain;
@@ -130,6 +130,21 @@ impl Progress {
         self.say(event, &line, &text);
     }
 
+    /// An inventory went after its use, or stayed for a reason.
+    fn inventory(&self, event: &str, inventory: &Location, reason: Option<&str>) {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            inventory: &'a Location,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            reason: Option<&'a str>,
+        }
+        let text = match reason {
+            Some(reason) => format!("inventory kept: {inventory}: {reason}"),
+            None => format!("inventory deleted: {inventory}"),
+        };
+        self.say(event, &Line { inventory, reason }, &text);
+    }
+
     fn say(&self, event: &str, line: &impl Serialize, text: &dyn Display) {
         self.bar.suspend(|| ignore(self.output.event(event, line, Some(text))));
     }
@@ -151,6 +166,10 @@ impl Observer for Progress {
             Event::ObjectArchived { key } => self.left_out("archived", key, None),
             Event::ObjectFailed { key, error } => self.left_out("failed", key, Some(&chain(error))),
             Event::ObjectSkipped { key, reason } => self.left_out("skipped", key, Some(reason)),
+            Event::InventoryRemoved { inventory } => self.inventory("inventory_deleted", inventory, None),
+            Event::InventoryKept { inventory, error } => {
+                self.inventory("inventory_kept", inventory, Some(&chain(error)));
+            }
             _ => {}
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use stocktake::{
-    Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, ChangeCounts, Forecast, JobCounters, JobStatus,
-    OnArchived, OnChanged, RequestCounts, SnapshotId, SnapshotMode, Tally, Timestamp,
+    Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, ChangeCounts, DeleteInventories, Forecast,
+    JobCounters, JobStatus, Location, OnArchived, OnChanged, RequestCounts, SnapshotId, SnapshotMode, Tally, Timestamp,
 };
 use stocktake_examples::{bytes, count, peak_memory_bytes, seconds};
 
@@ -49,6 +49,15 @@ pub(crate) struct BackupArgs {
     /// How long ago the inventory's scan may have begun.
     #[arg(long, value_name = "D", value_parser = parse::duration, default_value = "7d")]
     max_inventory_age: Duration,
+    /// Once the snapshot is committed, delete the inventory that was used, or it and all older ones of its configuration.
+    #[arg(
+        long,
+        value_name = "no|current|all",
+        requires = "inventory",
+        default_value = "no",
+        hide_default_value = true
+    )]
+    delete_inventory: DeleteInventory,
     /// Only keys that match; without a `/` in it, at any depth. May be repeated.
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -76,6 +85,13 @@ pub(crate) struct BackupArgs {
     /// Memory for the comparison; what does not fit goes to temporary files.
     #[arg(long, value_name = "SIZE", value_parser = parse::memory, default_value = "512MiB")]
     memory: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DeleteInventory {
+    No,
+    Current,
+    All,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -109,6 +125,8 @@ struct Summary<'a> {
     requests: RequestCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
     forecast: Option<Forecast>,
+    /// Inventories that were deleted after use, or would be.
+    deleted_inventories: u64,
     seconds: f64,
     peak_memory_bytes: Option<u64>,
 }
@@ -124,6 +142,16 @@ struct Copied {
     deduplicated: Tally,
     written: Tally,
     retries: u64,
+}
+
+/// An inventory that a run would delete after its use.
+#[derive(Serialize)]
+struct WouldDelete<'a> {
+    inventory: &'a Location,
+    created: Timestamp,
+    /// Its data files; those that other inventories name as well would stay.
+    files: u64,
+    bytes: u64,
 }
 
 pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Outcome> {
@@ -160,6 +188,11 @@ impl BackupArgs {
         options.name.clone_from(&self.name);
         options.mode = if self.full { BackupMode::Full } else { BackupMode::Incremental };
         options.inventory.max_age = self.max_inventory_age;
+        options.delete_inventories = match self.delete_inventory {
+            DeleteInventory::No => DeleteInventories::No,
+            DeleteInventory::Current => DeleteInventories::Current,
+            DeleteInventory::All => DeleteInventories::All,
+        };
         options.compare.inventory_prefix = self.inventory_prefix.clone().into();
         options.compare.memory_bytes = self.memory;
         options.filters.include.clone_from(&self.include);
@@ -183,6 +216,13 @@ impl BackupArgs {
 /// Tells what a run would do.
 fn forecast(plan: &BackupPlan, session: &Session) -> Result<Outcome> {
     let (changes, forecast) = (plan.changes().counts(), plan.forecast());
+    let doomed = plan.inventories_to_delete();
+    for info in doomed {
+        let row =
+            WouldDelete { inventory: &info.location, created: info.created, files: info.files, bytes: info.bytes };
+        let text = format!("inventory to be deleted: {} with {} files", row.inventory, count(row.files));
+        session.output.event("inventory_to_delete", &row, Some(&text))?;
+    }
     let summary = Summary {
         status: "planned",
         snapshot: None,
@@ -196,6 +236,7 @@ fn forecast(plan: &BackupPlan, session: &Session) -> Result<Outcome> {
         copied: None,
         requests: session.meter.requests(),
         forecast: Some(*forecast),
+        deleted_inventories: doomed.len() as u64,
         seconds: session.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     };
@@ -213,6 +254,7 @@ fn done(report: &BackupReport, session: &Session) -> Result<Outcome> {
     let JobCounters { changes, copied, newer, vanished, archived, failed, deduplicated, retries, .. } =
         record.summary.counters;
     let written = report.written;
+    let deleted = report.removals.iter().filter(|removal| removal.problem.is_none()).count();
     let (status, outcome) = match report.status() {
         JobStatus::Completed => ("completed", Outcome::Done),
         JobStatus::CompletedWithIssues => ("completed_with_issues", Outcome::Issues),
@@ -230,6 +272,7 @@ fn done(report: &BackupReport, session: &Session) -> Result<Outcome> {
         copied: Some(Copied { copied, vanished, newer, archived, failed, deduplicated, written, retries }),
         requests: report.requests,
         forecast: None,
+        deleted_inventories: deleted as u64,
         seconds: session.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     };

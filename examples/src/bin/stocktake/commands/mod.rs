@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Diff(diff::DiffArgs),
     /// Check that what is in a vault can be restored.
     Verify(verify::VerifyArgs),
-    /// List, check and make inventories.
+    /// List, check and make inventories, or say what a cloud must be told to deliver them.
     #[command(subcommand)]
     Inventory(inventory::InventoryCommand),
     /// Write completions for a shell.

@@ -4,8 +4,6 @@ mod export;
 mod row;
 mod side;
 
-use std::path::PathBuf;
-
 use clap::Args;
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -18,7 +16,7 @@ use crate::exit::{Outcome, Result};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::table::{Table, objects};
-use export::Export;
+use export::ExportArgs;
 use row::Row;
 use side::SideArg;
 
@@ -30,9 +28,8 @@ pub(crate) struct DiffArgs {
     /// The later state, in the same form.
     #[arg(value_name = "B")]
     b: SideArg,
-    /// Write the changes to this file instead of standard output; its ending says how: .parquet, .jsonl or .csv.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    export: ExportArgs,
     #[command(flatten)]
     key: KeyArgs,
 }
@@ -41,21 +38,28 @@ pub(crate) struct DiffArgs {
 struct Summary<'a> {
     #[serde(flatten)]
     counts: &'a ChangeCounts,
+    /// Objects listed in a manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_objects: Option<u64>,
     seconds: f64,
     peak_memory_bytes: Option<u64>,
 }
 
 pub(crate) async fn run(args: DiffArgs, session: &Session) -> Result<Outcome> {
-    let export = args.out.map(Export::new).transpose()?;
+    let export = args.export.export()?;
     let previous = args.a.open(&args.key, session).await?;
     let current = args.b.open(&args.key, session).await?;
     let changes = compared(previous, current, session).await?;
-    match &export {
+    let manifest_objects = match &export {
         Some(export) => export.write(&changes).await?,
-        None => write_rows(&changes, session).await?,
-    }
+        None => {
+            write_rows(&changes, session).await?;
+            None
+        }
+    };
     let counts = changes.counts();
-    let summary = Summary { counts, seconds: session.elapsed().as_secs_f64(), peak_memory_bytes: peak_memory_bytes() };
+    let (seconds_taken, peak_memory_bytes) = (session.elapsed().as_secs_f64(), peak_memory_bytes());
+    let summary = Summary { counts, manifest_objects, seconds: seconds_taken, peak_memory_bytes };
     let table = ChangeClass::ALL
         .iter()
         .fold(Table::new(), |table, class| table.line(class.as_str(), objects(&counts.class(*class))))

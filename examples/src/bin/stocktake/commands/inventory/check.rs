@@ -1,12 +1,20 @@
-//! `inventory check`: whether an inventory is whole and true to its checksums.
+//! `inventory check`: whether an inventory is whole and true to its checksums, and fits what is to be backed up.
+//!
+//! First everything that can be told without reading its files, a row a check;
+//! then the files are read to their ends, which decides how the command ends.
+
+use std::time::Duration;
 
 use clap::Args;
 use futures::TryStreamExt;
 use serde::Serialize;
+use stocktake::inventory::{Check, CheckOutcome, DiagnoseOptions, diagnose};
+use stocktake::location::OpenSource;
 use stocktake::select::{Choice, choose};
-use stocktake::{Error, Inventory, InventoryFormat, Location, Tally, Timestamp};
+use stocktake::{Error, Inventory, InventoryFormat, InventoryReader, Location, Tally, Timestamp};
 
 use crate::exit::{Outcome, Result};
+use crate::parse;
 use crate::session::Session;
 use crate::table::{Table, objects};
 
@@ -18,6 +26,15 @@ pub(crate) struct CheckArgs {
     /// The source that it should be of: its bucket must be the one that is listed, and its path must be covered.
     #[arg(long, value_name = "LOC")]
     source: Option<String>,
+    /// How often backups are to be made: inventories must come at least as often.
+    #[arg(long, value_name = "D", value_parser = parse::duration)]
+    interval: Option<Duration>,
+    /// The prefix that the inventory is filtered by, which its manifest does not tell; empty for the whole bucket.
+    #[arg(long, value_name = "P")]
+    inventory_prefix: Option<String>,
+    /// How long ago its scan may have begun.
+    #[arg(long, value_name = "D", value_parser = parse::duration, default_value = "7d")]
+    max_inventory_age: Duration,
 }
 
 #[derive(Serialize)]
@@ -34,16 +51,26 @@ struct Summary<'a> {
     listed: Tally,
     #[serde(skip_serializing_if = "Option::is_none")]
     outside_rows: Option<u64>,
+    checks: Counts,
+}
+
+/// How the checks ended.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    unknown: u64,
 }
 
 pub(crate) async fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
     let reader = session.open_inventories(&args.location)?;
     let source = args.source.as_deref().map(|location| session.open_source(location)).transpose()?;
+    let now = session.clock.now();
+    let checks = checked(&*reader, &args, source.as_ref(), now, session).await?;
     let infos = reader.inventories().await?;
     let mut choice = Choice::default();
-    choice.max_age = std::time::Duration::MAX;
+    choice.max_age = Duration::MAX;
     choice.bucket = source.as_ref().map(|source| source.bucket.clone());
-    let now = session.clock.now();
     let info = choose(&infos, &choice, now, None, &Location::new(reader.to_string()))?;
     let inventory = reader.open(info).await?;
     let path = source.as_ref().map_or(&b""[..], |source| &source.path);
@@ -60,6 +87,7 @@ pub(crate) async fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
         fields: &info.fields,
         listed,
         outside_rows: source.is_some().then_some(outside),
+        checks,
     };
     let table = Table::new()
         .line("inventory", summary.inventory)
@@ -70,6 +98,33 @@ pub(crate) async fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
         .line("listed", objects(&listed));
     session.output.summary(&summary, table)?;
     Ok(Outcome::Done)
+}
+
+/// Writes a row for each thing that can be told without reading data files.
+async fn checked(
+    reader: &dyn InventoryReader,
+    args: &CheckArgs,
+    source: Option<&OpenSource>,
+    now: Timestamp,
+    session: &Session,
+) -> Result<Counts> {
+    let mut wants = DiagnoseOptions::new(now).with_max_age(args.max_inventory_age);
+    if let Some(source) = source {
+        wants = wants.with_source(&*source.bucket, source.path.clone());
+    }
+    wants.interval = args.interval;
+    wants.stated_prefix = args.inventory_prefix.clone().map(Into::into);
+    let mut counts = Counts::default();
+    for check in &diagnose(reader, &wants).await {
+        let Check { outcome, .. } = check;
+        *match outcome {
+            CheckOutcome::Passed => &mut counts.passed,
+            CheckOutcome::Failed => &mut counts.failed,
+            CheckOutcome::Unknown => &mut counts.unknown,
+        } += 1;
+        session.output.row(check, check)?;
+    }
+    Ok(counts)
 }
 
 /// Reads every part to its end, where the verdict on it is given. Counts what lies below `path`, and the other rows.
