@@ -23,8 +23,12 @@ impl ManifestReader {
         let doomed = unshared(&manifest, &others);
         if let Some(root) = &self.remaining_root(name, &manifest).await? {
             let deletions = stream::iter(doomed).map(|file| async move {
-                match self.look_for(root, &file).await? {
-                    Some(found) => self.vault.delete(&found.name).await,
+                let name = match &file.other_key {
+                    None => Some(names::join(root, &file.key)),
+                    Some(_) => self.look_for(root, &file).await?.map(|found| found.name),
+                };
+                match name {
+                    Some(name) => self.vault.delete(&name).await,
                     None => Ok(()),
                 }
             });
