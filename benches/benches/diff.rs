@@ -52,6 +52,7 @@ impl InMemory {
             bytes: 0,
             fields: Vec::new(),
             versions: InventoryVersions::Current,
+            configuration: String::new(),
             not_ready: None,
             repeatable: true,
         };

@@ -381,6 +381,65 @@ fn s3_manifest() -> Value {
     })
 }
 
+/// Manifests of the clouds that do not write as S3 does.
+const OTHER_MANIFESTS: [(&str, &str); 10] = [
+    (
+        "ok-obs",
+        r#"{"sourceBucket":"media-store","destinationBucket":"ops","version":"2019-01-03","fileFormat":"CSV","fileSchema":"Bucket,Key,Size,LastModifiedDate,ETag,StorageClass","files":[{"key":"inv%2Fa+b%2Ffiles%2F1.csv","size":10485760,"inventoriedRecord":110376,}]}"#,
+    ),
+    (
+        "obs-without-rows",
+        r#"{"sourceBucket":"media-store","destinationBucket":"ops","version":"2019-01-03","fileFormat":"CSV","fileSchema":"Bucket,Key,Size,LastModifiedDate,ETag,StorageClass","files":[{"key":"inv%2Fa+b%2Ffiles%2F1.csv","size":10485760}]}"#,
+    ),
+    ("commas-without-values", r#"{"files":[,],,}"#),
+    (
+        "ok-cos",
+        r#"{"sourceAppid":"1250000000","sourceBucket":"photos","destinationAppid":"1250000000","destinationBucket":"ops","fileFormat":"CSV","listObjectCount":"3","creationTimestamp":"1772326800","fileSchema":"Appid, Bucket, Key, Size, LastModifiedDate, ETag, StorageClass","files":[{"key":"inv/ab.csv.gz","size":"12586","md5Checksum":"0cc175b9c0f1b6a831c399e269772661"}]}"#,
+    ),
+    (
+        "ok-gcs-beside",
+        r#"{"report_shards_file_names":["f0e1_2026-03-01T07:00_0.csv","f0e1_2026-03-01T07:00_1.csv"],"records_processed":"12","shard_count":2}"#,
+    ),
+    ("ok-gcs-urls", r#"{"reportNames":["gs://ops/reports/x_0.parquet"],"snapshot_time":"2026-03-01T06:59:58.5Z"}"#),
+    ("gcs-other-count", r#"{"report_shards_file_names":["a.csv"],"shard_count":18446744073709551615}"#),
+    (
+        "ok-azure",
+        r#"{"destinationContainer":"ops","files":[{"blob":"2026/03/01/13-25-36/daily/daily.csv","size":12710092}],"inventoryStartTime":"2026-03-01T13:25:36Z","ruleDefinition":{"filters":{"prefixMatch":["photos/a","photos/b"]},"format":"csv","objectType":"blob","schemaFields":["Name","Content-Length","Last-Modified","Etag","AccessTier"]},"status":"Succeeded","summary":{"objectCount":110000}}"#,
+    ),
+    (
+        "ok-azure-pending",
+        r#"{"destinationContainer":"ops","inventoryStartTime":"2026-03-01T13:25:36Z","ruleDefinition":{"filters":{"prefixMatch":["photos/a","photos/b"]},"format":"csv","objectType":"blob","schemaFields":["Name","Content-Length","Last-Modified","Etag","AccessTier"]},"status":"Pending","summary":{"objectCount":110000}}"#,
+    ),
+    (
+        "azure-containers",
+        r#"{"destinationContainer":"ops","files":[{"blob":"2026/03/01/13-25-36/daily/daily.csv","size":12710092}],"inventoryStartTime":"2026-03-01T13:25:36Z","ruleDefinition":{"filters":{"prefixMatch":["photos/a","photos/b"]},"format":"csv","objectType":"container","schemaFields":["Name","Content-Length","Last-Modified","Etag","AccessTier"]},"status":"Succeeded","summary":{"objectCount":110000}}"#,
+    ),
+];
+
+/// Data files that name their columns, or have those of the documentation.
+const HEADED_FILES: [(&str, &str); 5] = [
+    (
+        "ok-gcs",
+        "9timeDeleted;name;bucket;generation;size;updated;etag;storageClass;md5Hash\n;\"a+b%20\n;\"\"c\"\"\";photo-store;17;1;2026-01-05T09:30:02.5Z;CJj4=;STANDARD;\n2026-01-06T00:00:00Z;gone;photo-store;16;3;2026-01-05 09:30:02 UTC;CJj6=;NEARLINE;DMF1ucDxtqgxw5niaXcmYQ==\n",
+    ),
+    (
+        "ok-gcs-no-header",
+        "9123,photo-store,a,EU,7,2026-01-05T09:30:02Z,,2026-01-06T09:30:02Z,NEARLINE,CJj4=,,AAAAAA==,DMF1ucDxtqgxw5niaXcmYQ==,17,1,image/jpeg,,2026-01-05T09:30:02Z\n",
+    ),
+    (
+        "gcs-two-buckets",
+        "9name|bucket|size|timeCreated|etag|storageClass\na|b|1|2026-01-05T09:30:02Z|x|S\na|c|1|2026-01-05T09:30:02Z|x|S\n",
+    ),
+    (
+        "ok-azure",
+        "8Name,Content-Length,Last-Modified,Etag,AccessTier,VersionId,IsCurrentVersion,Deleted,Snapshot,hdi_isfolder,Content-MD5\nphotos/a,1,2026-01-05T09:30:02Z,0x8D,Hot,2026-01-05T09:30:02.1Z,true,,,,\nphotos/b,,2026-01-05T09:30:02Z,0x8E,,,,,,true,\nphotos/c,3,2026-01-05T09:30:02Z,0x8F,Hot,,,true,,,\n",
+    ),
+    (
+        "azure-without-container",
+        "8Name,Content-Length,Last-Modified,Etag,AccessTier\na,1,2026-01-05T09:30:02Z,0x8D,Hot\n",
+    ),
+];
+
 fn manifests() {
     seed("manifest", "ok-s3", s3_manifest().to_string());
     let oss = json!({
@@ -393,6 +452,9 @@ fn manifests() {
         "version": "2019-09-01"
     });
     seed("manifest", "ok-oss", oss.to_string());
+    for (name, text) in OTHER_MANIFESTS {
+        seed("manifest", name, text);
+    }
     seed("manifest", "ok-byte-order-mark", [b"\xef\xbb\xbf", s3_manifest().to_string().as_bytes()].concat());
     let parquet = "message s3.inventory { required binary bucket (STRING); required binary key (STRING); \
         optional int64 size; optional int64 last_modified_date (TIMESTAMP(MILLIS,true)); \
@@ -446,6 +508,9 @@ fn csv_files() {
     let good = [plain("a"), plain("a/"), plain("a/b")].concat();
     let s3 = |name: &str, text: &str| seed("csv_file", name, format!("0{text}"));
     s3("ok-siblings", &good);
+    for (name, text) in HEADED_FILES {
+        seed("csv_file", name, text);
+    }
     s3("ok-byte-order-mark", &format!("\u{feff}{good}"));
     s3("ok-no-end-of-line", good.trim_end());
     s3("ok-carriage-returns", &good.replace('\n', "\r\n"));

@@ -55,7 +55,13 @@ pub fn schema(data: &[u8]) -> bool {
 /// A CSV data file, compressed or not. Bits of the first byte say what its manifest says.
 pub fn csv_file(data: &[u8]) -> bool {
     let Some((choice, file)) = data.split_first() else { return false };
-    let report = Report { oss: choice & 1 != 0, versions: choice & 2 != 0, parquet: false };
+    let cloud = match choice & 9 {
+        0 => Cloud::S3,
+        1 => Cloud::Oss,
+        8 => Cloud::Azure,
+        _ => Cloud::Gcs,
+    };
+    let report = Report { cloud, versions: choice & 2 != 0, parquet: false };
     let read = report.read(if choice & 4 != 0 { "data/a.csv.gz" } else { "data/a.csv" }, file);
     if choice & 4 == 0 && !file.starts_with(b"\x1f\x8b") {
         // Compression changes nothing.
@@ -69,12 +75,34 @@ pub fn csv_file(data: &[u8]) -> bool {
 
 /// A Parquet data file.
 pub fn parquet_file(data: &[u8]) -> bool {
-    Report { oss: false, versions: false, parquet: true }.read("data/a.parquet", data).is_ok()
+    Report { cloud: Cloud::S3, versions: false, parquet: true }.read("data/a.parquet", data).is_ok()
+}
+
+/// Whose inventory a data file is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cloud {
+    S3,
+    Oss,
+    Gcs,
+    Azure,
+}
+
+impl Cloud {
+    /// The names of the manifest and of its checksum.
+    fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::S3 | Self::Oss => ["2026-03-01T01-00Z/manifest.json", "2026-03-01T01-00Z/manifest.checksum"],
+            Self::Gcs => ["f0e1_2026-03-01T01:00_manifest.json", "unused"],
+            Self::Azure => {
+                ["2026/03/01/01-00-00/all/all-manifest.json", "2026/03/01/01-00-00/all/all-manifest.checksum"]
+            }
+        }
+    }
 }
 
 /// What the manifest of a data file says.
 struct Report {
-    oss: bool,
+    cloud: Cloud,
     versions: bool,
     parquet: bool,
 }
@@ -88,8 +116,9 @@ impl Report {
         let vault = MemoryVault::new();
         let manifest = self.manifest(name, file);
         let checksum = hex::encode(Md5::digest(&manifest));
-        vault.tamper("2026-03-01T01-00Z/manifest.json", manifest);
-        vault.tamper("2026-03-01T01-00Z/manifest.checksum", checksum);
+        let [manifest_name, checksum_name] = self.cloud.names();
+        vault.tamper(manifest_name, manifest);
+        vault.tamper(checksum_name, checksum);
         vault.tamper(name, file.to_vec());
         let read = RUNTIME.block_on(read(&ManifestReader::new(Arc::new(vault), "", "memory:")));
         // What becomes of a thread that panicked, and nothing else here.
@@ -98,9 +127,11 @@ impl Report {
     }
 
     fn manifest(&self, name: &str, file: &[u8]) -> Vec<u8> {
-        let (created, destination, version) = match self.oss {
-            true => ("1772326800", "ops", "2019-09-01"),
-            false => ("1772326800000", "arn:aws:s3:::ops", "2016-11-30"),
+        let (created, destination, version) = match self.cloud {
+            Cloud::S3 => ("1772326800000", "arn:aws:s3:::ops", "2016-11-30"),
+            Cloud::Oss => ("1772326800", "ops", "2019-09-01"),
+            Cloud::Gcs => return json!({ "report_shards_file_names": [name] }).to_string().into_bytes(),
+            Cloud::Azure => return azure_manifest(name, file),
         };
         let manifest = json!({
             "sourceBucket": BUCKET,
@@ -119,12 +150,23 @@ impl Report {
             return "message s3.inventory { required binary key (STRING); }".to_owned();
         }
         let versions = if self.versions { "VersionId, IsLatest, IsDeleteMarker, " } else { "" };
-        let facts = match self.oss {
-            true => "Size, StorageClass, LastModifiedDate, ETag",
-            false => "Size, LastModifiedDate, ETag, StorageClass",
+        let facts = match self.cloud {
+            Cloud::Oss => "Size, StorageClass, LastModifiedDate, ETag",
+            _ => "Size, LastModifiedDate, ETag, StorageClass",
         };
         format!("Bucket, Key, {versions}{facts}, IsMultipartUploaded, EncryptionStatus")
     }
+}
+
+fn azure_manifest(name: &str, file: &[u8]) -> Vec<u8> {
+    let manifest = json!({
+        "destinationContainer": "ops",
+        "files": [{ "blob": name, "size": file.len() }],
+        "inventoryStartTime": "2026-03-01T01:00:00Z",
+        "ruleDefinition": { "format": "csv", "objectType": "blob", "schemaFields": ["Name"] },
+        "status": "Succeeded",
+    });
+    manifest.to_string().into_bytes()
 }
 
 async fn read(reader: &ManifestReader) -> Result<Vec<EntryBatch>> {

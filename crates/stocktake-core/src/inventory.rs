@@ -111,6 +111,9 @@ pub fn keep_wanted(
 pub struct InventoryInfo {
     /// Where its manifest is, or what is listed; also its identity.
     pub location: Location,
+    /// The configuration that it was delivered by: the same for all deliveries of one, and for no others.
+    /// Empty where there is no such thing, as for a listing.
+    pub configuration: String,
     /// When its scan began. Objects changed after that may or may not be in it.
     pub created: Timestamp,
     /// The bucket it lists; empty where that is not known.
@@ -129,17 +132,6 @@ pub struct InventoryInfo {
     pub not_ready: Option<String>,
     /// Whether parts can be read again with the same result.
     pub repeatable: bool,
-}
-
-impl InventoryInfo {
-    /// The configuration that it was delivered by: the folder in which the folders of
-    /// its single deliveries lie. Empty where its location has no such folder.
-    pub fn configuration(&self) -> &str {
-        let above = |name: &'_ str| name.rfind('/').unwrap_or(0);
-        let location = self.location.as_str();
-        let delivery = &location[..above(location)];
-        &delivery[..above(delivery)]
-    }
 }
 
 /// How an inventory is written.

@@ -36,7 +36,7 @@ pub(crate) fn doomed(rule: DeleteInventories, used: &InventoryInfo, infos: &[Inv
         DeleteInventories::No => false,
         DeleteInventories::Current => info.location == used.location,
         // INVARIANT: nothing newer than what was used goes; the next job needs it.
-        DeleteInventories::All => info.configuration() == used.configuration() && info.created <= used.created,
+        DeleteInventories::All => info.configuration == used.configuration && info.created <= used.created,
     };
     let mut doomed: Vec<_> =
         infos.iter().filter(|info| info.format != InventoryFormat::Listing).filter(goes).cloned().collect();
@@ -75,6 +75,7 @@ mod tests {
     fn info(location: &str, created: i64) -> InventoryInfo {
         InventoryInfo {
             location: Location::new(location),
+            configuration: location.rsplitn(3, '/').last().unwrap().to_owned(),
             created: Timestamp::from_millis(created),
             bucket: "photos".into(),
             format: InventoryFormat::Csv,

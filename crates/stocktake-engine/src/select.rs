@@ -174,6 +174,7 @@ mod tests {
             bytes: 1,
             fields: ["Bucket", "Key", "Size", "LastModifiedDate", "ETag", "StorageClass"].map(String::from).to_vec(),
             versions: InventoryVersions::Current,
+            configuration: String::new(),
             not_ready: None,
             repeatable: true,
         }

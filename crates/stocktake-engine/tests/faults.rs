@@ -75,6 +75,7 @@ fn claims(world: &World) -> Claims {
         bytes: 0,
         fields: Vec::new(),
         versions: InventoryVersions::Current,
+        configuration: String::new(),
         not_ready: None,
         repeatable: true,
     };

@@ -137,8 +137,8 @@ impl fmt::Display for IntervalCheck {
 /// Those that are ready, of the configuration that the newest of them belongs to.
 fn newest_configuration(infos: &[InventoryInfo]) -> impl Iterator<Item = &InventoryInfo> {
     let ready = || infos.iter().filter(|info| info.not_ready.is_none());
-    let newest = ready().max_by_key(|info| info.created).map(InventoryInfo::configuration);
-    ready().filter(move |info| Some(info.configuration()) == newest)
+    let newest = ready().max_by_key(|info| info.created).map(|info| &*info.configuration);
+    ready().filter(move |info| Some(&*info.configuration) == newest)
 }
 
 /// Leaves out, of times in descending order, those that repeat another: that come
@@ -190,6 +190,7 @@ mod tests {
         InventoryInfo {
             location: Location::new(format!("s3://inv/photos/{configuration}/{hours}/manifest.json")),
             created: Timestamp::from_millis(1_772_326_800_000 + hours * 3_600_000),
+            configuration: configuration.to_owned(),
             bucket: "photos".into(),
             format: InventoryFormat::Csv,
             files: 1,

@@ -1,8 +1,9 @@
 //! Removing an inventory that is no longer wanted.
 //!
 //! Data files are shared on most clouds: only manifests say which day a file belongs
-//! to, and a file goes only when no remaining one names it. The manifest goes
-//! last, so that a removal that was interrupted can be repeated.
+//! to, and a file goes only when no remaining one names it and it lies in the
+//! folder of its configuration: no manifest has other objects of the bucket
+//! deleted. The manifest goes last, so that a removal that was interrupted can be repeated.
 
 use std::collections::HashSet;
 
@@ -22,9 +23,18 @@ impl ManifestReader {
         let others = self.others(name, &manifest).await?;
         let doomed = unshared(&manifest, &others);
         if let Some(root) = &self.remaining_root(name, &manifest).await? {
+            let folder = names::sharing_folder(name, manifest.dialect);
             let deletions = stream::iter(doomed).map(|file| async move {
-                match self.look_for(root, &file).await? {
-                    Some(found) => self.vault.delete(&found.name).await,
+                let name = match &file.other_key {
+                    None => Some(names::join(root, &file.key)),
+                    Some(_) => self.look_for(root, &file).await?.map(|found| found.name),
+                };
+                match name {
+                    Some(name) if names::is_below(&name, folder) => self.vault.delete(&name).await,
+                    Some(name) => {
+                        tracing::warn!(name, "a data file lies elsewhere than its inventory, so it stays");
+                        Ok(())
+                    }
                     None => Ok(()),
                 }
             });

@@ -108,7 +108,6 @@ fn data_folder(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names;
     use bytes::Bytes;
     use stocktake_core::memory::MemoryVault;
 
@@ -176,8 +175,9 @@ mod tests {
         .map(|(name, has_checksum)| (name.to_owned(), has_checksum));
         assert_eq!(found(&vault, "inv").await, expected);
         for one in expected {
-            assert_eq!(found(&vault, &one.0).await, [one.clone()]);
-            assert_eq!(found(&vault, names::folder(&one.0)).await, [one]);
+            let only = std::slice::from_ref(&one);
+            assert_eq!(found(&vault, &one.0).await, only);
+            assert_eq!(found(&vault, names::folder(&one.0)).await, only);
         }
         assert_eq!(found(&vault, "inv/notes").await.len(), 1);
     }

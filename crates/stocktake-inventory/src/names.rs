@@ -51,6 +51,31 @@ pub(crate) fn sharing_folder(manifest: &str, dialect: Dialect) -> &str {
     }
 }
 
+/// Whether a name lies in a folder, which is empty for the root, or in one below it.
+pub(crate) fn is_below(name: &str, folder: &str) -> bool {
+    folder.is_empty() || name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// What all manifests of a configuration have in common, and no others.
+///
+/// Most clouds give a configuration a folder. Google puts the reports of several
+/// into one and tells them apart by the id before the date; Azure has a folder for
+/// each run, and in it one for each rule.
+pub(crate) fn configuration_id(manifest: &str) -> String {
+    const DATE_BYTES: usize = "2026-03-01T00:00".len();
+    let before = manifest.strip_suffix(MANIFEST).unwrap_or(manifest);
+    if before.ends_with('_') {
+        let id = before.len().saturating_sub(DATE_BYTES + 2);
+        return before.get(..id).unwrap_or(before).to_owned();
+    }
+    if before.ends_with('-') {
+        let rule = folder(manifest);
+        let container = (0..5).fold(rule, |below, _| folder(below));
+        return join(container, last_segment(rule));
+    }
+    configuration(manifest).to_owned()
+}
+
 /// Whether a name is one that manifests have, wherever they are.
 pub(crate) fn is_manifest(name: &str) -> bool {
     let before = last_segment(name).strip_suffix(MANIFEST);
@@ -138,6 +163,24 @@ fn utc(time: Timestamp) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deliveries_of_a_configuration_have_one_id() {
+        let same = [
+            ["inv/photos/daily/2026-03-01T01-00Z/manifest.json", "inv/photos/daily/2026-03-02T01-00Z/manifest.json"],
+            ["r/1f2e_2026-03-01T07:00_manifest.json", "r/1f2e_2026-03-02T07:00_manifest.json"],
+            ["inv/2026/03/01/13-25-36/all/all-manifest.json", "inv/2026/03/02/13-25-36/all/all-manifest.json"],
+        ];
+        let other = [
+            "inv/photos/weekly/2026-03-01T01-00Z/manifest.json",
+            "r/77aa_2026-03-01T07:00_manifest.json",
+            "inv/2026/03/01/13-25-36/logs/logs-manifest.json",
+        ];
+        for ([one, two], other) in same.into_iter().zip(other) {
+            assert_eq!(configuration_id(one), configuration_id(two));
+            assert_ne!(configuration_id(one), configuration_id(other));
+        }
+    }
 
     #[test]
     fn names_follow_from_the_manifest() {

@@ -162,7 +162,11 @@ impl ManifestReader {
         let unsealed = (!candidate.has_checksum).then(|| format!("{} is missing", names::last_segment(&checksum)));
         let manifest = match InventoryManifest::parse(&candidate.manifest, &bytes) {
             Ok(manifest) => manifest,
-            Err(fault) => return Ok(unreadable_info(&candidate.manifest, location, unsealed, &fault)),
+            Err(fault) => {
+                let configuration = self.configuration(&candidate.manifest);
+                let info = unreadable_info(&candidate.manifest, location, unsealed, &fault);
+                return Ok(InventoryInfo { configuration, ..info });
+            }
         };
         warn_of_folder(&candidate.manifest, &manifest);
         let unsealed = unsealed.filter(|_| manifest.dialect.has_checksum());
@@ -173,7 +177,13 @@ impl ManifestReader {
         };
         let (schema, bucket) = head.map_or((None, String::new()), |head| (Some(head.schema), head.bucket));
         let schema = manifest.schema.as_ref().or(schema.as_ref());
-        Ok(InventoryInfo { not_ready, ..info(&manifest, location, schema, bucket) })
+        let configuration = self.configuration(&candidate.manifest);
+        Ok(InventoryInfo { configuration, not_ready, ..info(&manifest, location, schema, bucket) })
+    }
+
+    /// The configuration of the inventory with the manifest of this name.
+    fn configuration(&self, manifest: &str) -> String {
+        self.location(&names::configuration_id(manifest)).to_string()
     }
 
     /// What the first file says that the manifest does not: `None` when there is
@@ -363,6 +373,7 @@ impl InventoryReader for ManifestReader {
         };
         let info = InventoryInfo {
             bytes: parts.iter().map(|part| part.size()).fold(0, u64::saturating_add),
+            configuration: self.configuration(name),
             ..info(&manifest, location, Some(&head.schema), head.bucket)
         };
         Ok(Arc::new(Report { info, parts, shared: Arc::new(shared) }))
@@ -416,6 +427,7 @@ fn info(manifest: &InventoryManifest, location: Location, schema: Option<&Schema
         bytes: manifest.data_bytes(),
         fields: schema.map(|schema| schema.columns().to_vec()).unwrap_or_default(),
         versions: schema.map_or(InventoryVersions::Current, Schema::versions),
+        configuration: String::new(),
         not_ready: None,
         repeatable: true,
     }
@@ -432,6 +444,7 @@ fn unreadable_info(name: &str, location: Location, not_ready: Option<String>, fa
         bytes: 0,
         fields: Vec::new(),
         versions: InventoryVersions::Current,
+        configuration: String::new(),
         not_ready,
         repeatable: true,
     }

@@ -89,6 +89,7 @@ impl ObjectStoreListing {
             bytes: 0,
             fields: self.objects.fields().iter().map(|field| (*field).to_owned()).collect(),
             versions: InventoryVersions::Current,
+            configuration: String::new(),
             not_ready: None,
             repeatable: false,
         }

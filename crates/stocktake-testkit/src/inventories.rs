@@ -1,7 +1,7 @@
 //! Inventories as clouds deliver them, made from entries.
 //!
-//! [`write()`] puts one into a vault, laid out as Amazon S3 or Alibaba Cloud OSS do:
-//! data files, manifest, and the checksum last. Its shapes are independent of the
+//! [`write()`] puts one into a vault, laid out as the cloud does: data files,
+//! manifest, and the checksum last where there is one. Its shapes are independent of the
 //! library's own writer, so that reader and writer can't share a mistake.
 //! [`Synthetic`] makes the entries of a large bucket on two days, in any order.
 //!
@@ -17,7 +17,10 @@
 //! assert!(vault.names().contains(&written.manifest));
 //! ```
 
+mod clouds;
 mod csv;
+mod headed;
+mod headed_parquet;
 mod parquet;
 mod synthetic;
 
@@ -37,11 +40,41 @@ pub enum Shape {
     S3Parquet,
     /// Alibaba Cloud OSS: CSV in gzip, bucket unquoted, `/` encoded, dashes in times, upper-case checksums.
     OssCsv,
+    /// Huawei Cloud OBS: plain CSV in the dated folder, encoded keys of files, counts of rows, no checksum.
+    ObsCsv,
+    /// Tencent Cloud COS: CSV in gzip, the account's id in the first column, numbers in quotes, no time of day.
+    CosCsv,
+    /// Google Cloud Storage: plain CSV with a header row, parted by semicolons, plain keys, no checksum.
+    GcsCsv,
+    /// Google Cloud Storage: Parquet, generations as numbers.
+    GcsParquet,
+    /// Azure Blob Storage: plain CSV with a header row, the container before every key.
+    AzureCsv,
+    /// Azure Blob Storage: Parquet.
+    AzureParquet,
 }
 
 impl Shape {
-    /// All shapes.
+    /// The shapes with a manifest as S3 writes it: dated folder, checksum, MD5 and size of every file.
     pub const ALL: [Self; 3] = [Self::S3Csv, Self::S3Parquet, Self::OssCsv];
+
+    /// All shapes.
+    pub const EVERY: [Self; 9] = [
+        Self::S3Csv,
+        Self::S3Parquet,
+        Self::OssCsv,
+        Self::ObsCsv,
+        Self::CosCsv,
+        Self::GcsCsv,
+        Self::GcsParquet,
+        Self::AzureCsv,
+        Self::AzureParquet,
+    ];
+
+    /// Whether a checksum of the manifest is written.
+    pub fn has_checksum(self) -> bool {
+        !matches!(self, Self::ObsCsv | Self::GcsCsv | Self::GcsParquet)
+    }
 }
 
 /// What an inventory is to look like.
@@ -94,6 +127,7 @@ impl InventorySpec {
         )
     }
 
+    /// The columns, by their names in a CSV schema of S3.
     fn columns(&self) -> Vec<&'static str> {
         let versions: &[_] = match self.versions {
             InventoryVersions::All => &["VersionId", "IsLatest", "IsDeleteMarker"],
@@ -101,8 +135,8 @@ impl InventorySpec {
         };
         // OSS writes columns in the order in which they were ticked.
         let others = match self.shape {
-            Shape::S3Csv | Shape::S3Parquet => ["Size", "LastModifiedDate", "ETag", "StorageClass"],
             Shape::OssCsv => ["Size", "StorageClass", "LastModifiedDate", "ETag"],
+            _ => ["Size", "LastModifiedDate", "ETag", "StorageClass"],
         };
         let all =
             ["Bucket", "Key"].iter().chain(versions).chain(&others).chain(&["IsMultipartUploaded", "EncryptionStatus"]);
@@ -167,6 +201,7 @@ struct WrittenFile {
     name: String,
     size: usize,
     md5: String,
+    rows: usize,
 }
 
 struct Writer<'a> {
@@ -176,6 +211,9 @@ struct Writer<'a> {
     rows_in_file: usize,
     files: Vec<WrittenFile>,
 }
+
+/// What versions before the latest are called.
+const PAST_VERSIONS: [&str; 3] = ["older.Version_1", "gone.Version_1", "gone.Version_2"];
 
 impl Writer<'_> {
     /// Writes an entry, and around some what a list of all versions has there.
@@ -189,7 +227,7 @@ impl Writer<'_> {
             let older = EntryRef { size: entry.size / 2 + 1, ..*entry };
             self.push(&ReportRow {
                 entry: older,
-                version: "older.Version_1",
+                version: PAST_VERSIONS[0],
                 is_latest: false,
                 is_delete_marker: false,
             })
@@ -202,14 +240,14 @@ impl Writer<'_> {
             if gone.key != entry.key {
                 self.push(&ReportRow {
                     entry: gone,
-                    version: "gone.Version_1",
+                    version: PAST_VERSIONS[1],
                     is_latest: false,
                     is_delete_marker: false,
                 })
                 .await;
                 self.push(&ReportRow {
                     entry: gone,
-                    version: "gone.Version_2",
+                    version: PAST_VERSIONS[2],
                     is_latest: true,
                     is_delete_marker: true,
                 })
@@ -220,8 +258,10 @@ impl Writer<'_> {
 
     async fn push(&mut self, row: &ReportRow<'_>) {
         let encoder = self.encoder.get_or_insert_with(|| match self.spec.shape {
-            Shape::S3Csv | Shape::OssCsv => Box::new(csv::CsvEncoder::new(self.spec)),
+            Shape::S3Csv | Shape::OssCsv | Shape::ObsCsv | Shape::CosCsv => Box::new(csv::CsvEncoder::new(self.spec)),
             Shape::S3Parquet => Box::new(parquet::ParquetEncoder::new(self.spec)),
+            Shape::GcsCsv | Shape::AzureCsv => Box::new(headed::CsvEncoder::new(self.spec)),
+            Shape::GcsParquet | Shape::AzureParquet => Box::new(headed_parquet::ParquetEncoder::new(self.spec)),
         });
         encoder.push(row);
         self.rows_in_file += 1;
@@ -235,11 +275,10 @@ impl Writer<'_> {
         let bytes = Bytes::from(encoder.finish());
         let seed = format!("{}/{}/{}", self.spec.folder(), self.spec.created, self.files.len());
         let id = &blake3::hash(seed.as_bytes()).to_hex()[..32];
-        let ending = if self.spec.shape == Shape::S3Parquet { "parquet" } else { "csv.gz" };
-        let name = format!("{}/data/{id}.{ending}", self.spec.folder());
+        let name = clouds::file_name(self.spec, self.files.len(), id);
         let md5 = md5_hex(&bytes, self.spec.shape);
         self.vault.create(&name, bytes.clone()).await.unwrap();
-        self.files.push(WrittenFile { name, size: bytes.len(), md5 });
+        self.files.push(WrittenFile { name, size: bytes.len(), md5, rows: self.rows_in_file });
         self.rows_in_file = 0;
     }
 }
@@ -251,6 +290,9 @@ pub fn md5_hex(bytes: &[u8], shape: Shape) -> String {
 }
 
 async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[WrittenFile]) -> String {
+    if !Shape::ALL.contains(&spec.shape) {
+        return clouds::write_manifest(vault, spec, files).await;
+    }
     let files: Vec<_> =
         files.iter().map(|file| json!({ "key": file.name, "size": file.size, "MD5checksum": file.md5 })).collect();
     let millis = spec.created.as_millis();
@@ -264,7 +306,7 @@ async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[Writte
             "sourceBucket": spec.source_bucket,
             "version": "2019-09-01",
         }),
-        Shape::S3Csv | Shape::S3Parquet => json!({
+        _ => json!({
             "sourceBucket": spec.source_bucket,
             "destinationBucket": format!("arn:aws:s3:::{}", spec.destination_bucket),
             "version": "2016-11-30",
@@ -274,17 +316,22 @@ async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[Writte
             "files": files,
         }),
     };
-    let bytes = Bytes::from(serde_json::to_vec_pretty(&manifest).unwrap());
     let minute = spec.created.to_string()[..16].replace(':', "-");
-    let folder = format!("{}/{minute}Z", spec.folder());
-    let name = format!("{folder}/manifest.json");
+    put_manifest(vault, spec.shape, format!("{}/{minute}Z/manifest.json", spec.folder()), &manifest).await
+}
+
+/// Puts a manifest into the vault, and its checksum behind it where there is one.
+async fn put_manifest(vault: &dyn Vault, shape: Shape, name: String, manifest: &serde_json::Value) -> String {
+    let bytes = Bytes::from(serde_json::to_vec_pretty(manifest).unwrap());
     vault.create(&name, bytes.clone()).await.unwrap();
-    let checksum = format!("{}\n", md5_hex(&bytes, spec.shape));
-    vault.create(&format!("{folder}/manifest.checksum"), checksum.into()).await.unwrap();
+    if shape.has_checksum() {
+        let checksum = format!("{}\n", md5_hex(&bytes, shape));
+        vault.create(&name.replace("manifest.json", "manifest.checksum"), checksum.into()).await.unwrap();
+    }
     name
 }
 
-/// Writes the checksum of a manifest anew, as a test does that has altered one.
+/// Writes the checksum of a manifest anew, as a test does that has altered one. There need not have been any.
 pub async fn reseal(vault: &stocktake_core::memory::MemoryVault, manifest: &str) {
     let bytes = vault.read(manifest, None).await.unwrap();
     vault.tamper(&manifest.replace(".json", ".checksum"), md5_hex(&bytes, Shape::S3Csv));

@@ -115,6 +115,7 @@ impl MemoryBucket {
             bytes: 0,
             fields: ["Key", "Size", "LastModifiedDate", "ETag", "StorageClass"].map(str::to_owned).to_vec(),
             versions: InventoryVersions::Current,
+            configuration: String::new(),
             not_ready: None,
             repeatable: true,
         }

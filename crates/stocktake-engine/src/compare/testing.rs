@@ -37,6 +37,7 @@ impl ListedInventory {
             bytes: 0,
             fields: Vec::new(),
             versions: InventoryVersions::Current,
+            configuration: String::new(),
             not_ready: None,
             repeatable: true,
         };

@@ -1,4 +1,4 @@
-//! Rows of CSV data files, shaped as the two clouds do.
+//! Rows of CSV data files, shaped as S3, OSS, OBS and COS do.
 
 use std::io::Write;
 
@@ -9,20 +9,32 @@ use super::{FileEncoder, InventorySpec, ReportRow, Shape};
 
 pub(super) struct CsvEncoder {
     oss: bool,
+    /// Whether no field is quoted: a row of OBS.
+    bare: bool,
     bucket: String,
     columns: Vec<&'static str>,
     row: Vec<u8>,
-    file: GzEncoder<Vec<u8>>,
+    file: File,
+}
+
+/// The file that is being written: compressed, except on OBS.
+enum File {
+    Plain(Vec<u8>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 impl CsvEncoder {
     pub(super) fn new(spec: &InventorySpec) -> Self {
         Self {
             oss: spec.shape == Shape::OssCsv,
+            bare: spec.shape == Shape::ObsCsv,
             bucket: spec.source_bucket.clone(),
-            columns: spec.columns(),
+            columns: super::clouds::columns(spec),
             row: Vec::new(),
-            file: GzEncoder::new(Vec::new(), Compression::default()),
+            file: match spec.shape {
+                Shape::ObsCsv => File::Plain(Vec::new()),
+                _ => File::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::default()))),
+            },
         }
     }
 
@@ -31,11 +43,12 @@ impl CsvEncoder {
         let gone = row.is_delete_marker;
         let out = &mut self.row;
         match column {
+            "Appid" => out.extend_from_slice(super::clouds::APPID.as_bytes()),
             "Bucket" => out.extend_from_slice(self.bucket.as_bytes()),
             "Key" => encode_key(entry.key, self.oss, out),
             "VersionId" => out.extend_from_slice(row.version.as_bytes()),
             "IsLatest" => push_bool(row.is_latest, out),
-            "IsDeleteMarker" => push_bool(gone, out),
+            "IsDeleteMarker" | "DeleteMarker" => push_bool(gone, out),
             "LastModifiedDate" => push_time(&entry.last_modified.to_string(), self.oss, out),
             // A delete marker has nothing else.
             _ if gone => {}
@@ -62,7 +75,7 @@ impl FileEncoder for CsvEncoder {
             if index > 0 {
                 self.row.push(b',');
             }
-            if self.oss && column == "Bucket" {
+            if self.bare || (self.oss && column == "Bucket") {
                 self.push_field(column, row);
                 continue;
             }
@@ -73,12 +86,17 @@ impl FileEncoder for CsvEncoder {
             self.row.push(b'"');
         }
         self.row.push(b'\n');
-        self.file.write_all(&self.row).unwrap();
+        match &mut self.file {
+            File::Plain(file) => file.extend_from_slice(&self.row),
+            File::Gzip(file) => file.write_all(&self.row).unwrap(),
+        }
     }
 
     fn finish(&mut self) -> Vec<u8> {
-        let empty = GzEncoder::new(Vec::new(), Compression::default());
-        std::mem::replace(&mut self.file, empty).finish().unwrap()
+        match std::mem::replace(&mut self.file, File::Plain(Vec::new())) {
+            File::Plain(file) => file,
+            File::Gzip(file) => file.finish().unwrap(),
+        }
     }
 }
 
@@ -113,12 +131,12 @@ fn push_time(rfc3339: &str, oss: bool, out: &mut Vec<u8>) {
     }
 }
 
-fn push_bool(value: bool, out: &mut Vec<u8>) {
+pub(super) fn push_bool(value: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 /// Doubles the quotes in the text from `start` on.
-fn double_quotes(text: &mut Vec<u8>, start: usize) {
+pub(super) fn double_quotes(text: &mut Vec<u8>, start: usize) {
     if text[start..].contains(&b'"') {
         let doubled = text[start..].iter().flat_map(|byte| std::iter::repeat_n(*byte, 1 + usize::from(*byte == b'"')));
         let doubled: Vec<u8> = doubled.collect();
