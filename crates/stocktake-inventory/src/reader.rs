@@ -350,8 +350,8 @@ impl InventoryReader for ManifestReader {
         let read = matches!(manifest.format, InventoryFormat::Csv | InventoryFormat::Parquet)
             || self.formats.iter().any(|format| format.format() == manifest.format);
         if !read {
-            let problem =
-                format!("it is written in {}, which this reader was not given the means to read", manifest.format);
+            let format = manifest.format.to_string().to_uppercase();
+            let problem = format!("it is written in {format}, which is read only with a decoder of that format");
             return Err(Error::InventoryNotFound { location, problem });
         }
         let root = self.data_root(name, &manifest).await?;
