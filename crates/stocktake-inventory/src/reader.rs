@@ -321,10 +321,19 @@ impl ManifestReader {
             tracing::warn!(inventory = %location, ?differing, "manifest and data files differ in columns; the files count");
         }
         if stated.is_some() || !parts.is_empty() {
-            head.schema.check_required().map_err(|fault| fault.of(location))?;
+            let required = head.schema.check_required();
+            let is_stated = stated.is_some_and(|stated| stated.check_required().is_ok());
+            required.map_err(|fault| if is_stated { unstated(&fault, parts) } else { fault }.of(location))?;
         }
         Ok(head)
     }
+}
+
+/// A file that lacks what the manifest says it has is not the one that was delivered:
+/// no change of the configuration would mend it.
+fn unstated(fault: &Fault, parts: &[Arc<Part>]) -> Fault {
+    let fault = Fault::corrupt(format!("{fault}, which the manifest says is there"));
+    parts.first().map_or(fault.clone(), |part| fault.within(&part.name))
 }
 
 #[async_trait]
