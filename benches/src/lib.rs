@@ -11,7 +11,7 @@
 //! DuckDB between 7.9 and 12.0. Each block is one run of the command above it.
 //!
 //! ```text
-//! python3 benches/peers/diff.py target/release/diff-bench 10000000
+//! python3 benches/peers/diff.py target/release/diff-bench 10000000 target/bench-diff sorted shuffled
 //!
 //! 10,000,000 rows a side in ten Parquet files, of which a hundredth differs; DuckDB 2.0
 //! sorted     DuckDB                   8.37 s cpu   2308 MiB
@@ -48,9 +48,9 @@
 //! stored                  1,237 MB                         1,341 MB
 //! ```
 //!
-//! A restore spends four fifths of its time in the file system, most of it in the
-//! making of a file and its renaming; on a disk from which nothing had been removed
-//! just before, the same one took 21.7 s and 32 s of CPU.
+//! A restore spends four fifths of its CPU time in the kernel, by samples most of it
+//! in making files and renaming them. The same one took 32 to 61 s of CPU; why it
+//! differs so much was not found out.
 
 mod catalog;
 mod layout;

@@ -148,7 +148,10 @@ impl Restore {
     /// - Damage to the catalog. Damage to packs fails the objects it concerns.
     ///
     /// # Cancel safety
-    /// Objects are written whole or not at all; a second run with [`ConflictPolicy::Skip`] or
+    /// What was written is durable when the run ends well. If the machine itself goes down before, a folder
+    /// may hold files that are not what was written: restore them again with [`ConflictPolicy::Overwrite`].
+    ///
+    /// Objects are written whole or not at all; after anything else, a second run with [`ConflictPolicy::Skip`] or
     /// [`ConflictPolicy::OverwriteIfDifferent`] goes on where the first one stopped.
     pub async fn run(self, options: RestoreOptions) -> Result<RestoreReport> {
         let cancel = self.cancel.clone();
