@@ -371,6 +371,17 @@ async fn versions_are_reduced_to_current_objects() {
 }
 
 #[tokio::test]
+async fn removal_spares_what_lies_outside_of_the_configurations_folder() {
+    let fixture = fixture(Shape::S3Csv).await;
+    let elsewhere = "precious/only-copy.csv.gz";
+    let bytes = Bytes::from(fixture.file(0).await);
+    fixture.vault.create(elsewhere, bytes).await.unwrap();
+    fixture.edit(|manifest| manifest["files"][0]["key"] = json!(elsewhere)).await;
+    fixture.reader.discard(&fixture.newest().await).await.unwrap();
+    assert_eq!(fixture.vault.names(), [fixture.written.files[0].as_str(), elsewhere]);
+}
+
+#[tokio::test]
 async fn removal_spares_what_another_inventory_names() {
     let fixture = fixture(Shape::S3Csv).await;
     // The next day's inventory still names the first file.
