@@ -5,10 +5,11 @@ use std::sync::Arc;
 use stocktake::catalog::VaultCatalog;
 use stocktake::format::{VaultId, VaultKey};
 use stocktake::{
-    BytesColumn, Catalog, Content, ContentHash, EntryBatch, Extent, JobId, ManualClock, PackId, Provenance, Result,
-    RowBatch, RowDelta, SnapshotId, SnapshotRecord, Timestamp, Vault,
+    BytesColumn, Catalog, Content, ContentHash, EntryBatch, Extent, JobId, JobSummary, ManualClock, PackId, Provenance,
+    Result, RowBatch, RowDelta, SnapshotId, SnapshotRecord, Timestamp, Vault,
 };
 use stocktake_testkit::conformance::catalog::{job, summary};
+use stocktake_testkit::inventories::Synthetic;
 
 const BLOCK_BYTES: u32 = 256 << 10;
 const PACK_BYTES: u32 = 64 << 20;
@@ -33,7 +34,7 @@ pub async fn commit(
     for delta in deltas {
         writer.apply(delta).await?;
     }
-    writer.commit(summary()).await
+    writer.commit(JobSummary { as_of_start: Synthetic::FIRST_DAY, ..summary() }).await
 }
 
 /// Makes catalog rows of entries: as if their bytes had been packed in the order in which they come.

@@ -14,11 +14,13 @@ pub enum Layout {
     Runs,
     /// In no order.
     Shuffled,
+    /// In no order, and what is new on the second day can't be told by its time.
+    Backdated,
 }
 
 impl Layout {
     /// All layouts.
-    pub const ALL: [Self; 3] = [Self::Sorted, Self::Runs, Self::Shuffled];
+    pub const ALL: [Self; 4] = [Self::Sorted, Self::Runs, Self::Shuffled, Self::Backdated];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Layout {
             Self::Sorted => "sorted",
             Self::Runs => "runs",
             Self::Shuffled => "shuffled",
+            Self::Backdated => "backdated",
         }
     }
 
@@ -35,6 +38,7 @@ impl Layout {
         let rates = Rates { added: 2_500, changed: 5_000, deleted: 2_500 };
         let order = if self == Self::Sorted { Order::Sorted } else { Order::Shuffled };
         let bucket = Synthetic::new(rows).in_order(order).changing(rates);
+        let bucket = if self == Self::Backdated { bucket.backdated() } else { bucket };
         if self == Self::Runs {
             [
                 Box::new(sorted_in_files(bucket.before(), rows_a_file)),
@@ -51,7 +55,7 @@ impl FromStr for Layout {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|layout| layout.as_str() == text);
-        known.ok_or_else(|| format!("{text:?} is none of sorted, runs and shuffled"))
+        known.ok_or_else(|| format!("{text:?} is none of sorted, runs, shuffled and backdated"))
     }
 }
 

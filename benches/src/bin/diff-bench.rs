@@ -1,7 +1,7 @@
 //! What a comparison costs, as a whole process.
 //!
 //! ```text
-//! diff-bench generate FOLDER ROWS sorted|runs|shuffled FILES
+//! diff-bench generate FOLDER ROWS sorted|runs|shuffled|backdated FILES
 //! diff-bench inventories FOLDER [MEMORY_MIB]
 //! diff-bench catalog FOLDER [MEMORY_MIB]
 //! ```
@@ -26,10 +26,10 @@ use stocktake::fs::FsVault;
 use stocktake::inventory::ManifestReader;
 use stocktake::{Catalog, ChangeClass, InventoryReader, OsEntropy, RowDelta};
 use stocktake_benches::{Layout, Packed, Spent, commit, open_catalog, peak_memory_bytes};
-use stocktake_testkit::inventories::{InventorySpec, Shape, write};
+use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, write};
 use tokio_util::sync::CancellationToken;
 
-const USAGE: &str = "usage: diff-bench generate FOLDER ROWS sorted|runs|shuffled FILES, \
+const USAGE: &str = "usage: diff-bench generate FOLDER ROWS sorted|runs|shuffled|backdated FILES, \
     or diff-bench inventories|catalog FOLDER [MEMORY_MIB]";
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -61,10 +61,12 @@ fn main() -> Result<()> {
 async fn generate(folder: &Path, rows: u64, layout: Layout, files: u64) -> Result<()> {
     let rows_per_file = usize::try_from(rows.div_ceil(files))?;
     let vault = FsVault::new(folder);
-    for (day, entries) in ["before", "after"].into_iter().zip(layout.two_days(rows, rows_per_file)) {
+    let days = [("before", Synthetic::FIRST_DAY), ("after", Synthetic::SECOND_DAY)];
+    for ((day, created), entries) in days.into_iter().zip(layout.two_days(rows, rows_per_file)) {
         let done = folder.join(day).join("done");
         if !done.exists() {
-            let spec = InventorySpec { prefix: day.into(), rows_per_file, ..InventorySpec::new(Shape::S3Parquet) };
+            let (prefix, shape) = (day.into(), InventorySpec::new(Shape::S3Parquet));
+            let spec = InventorySpec { prefix, created, rows_per_file, ..shape };
             write(&vault, &spec, entries).await;
             std::fs::write(done, "")?;
         }

@@ -112,7 +112,7 @@ impl InventorySpec {
             destination_bucket: "ops-inventories".into(),
             prefix: "inv".into(),
             config: "daily".into(),
-            created: Timestamp::from_millis(1_772_326_800_000),
+            created: Synthetic::FIRST_DAY,
             rows_per_file: 1_000_000,
             without: Vec::new(),
             utf8_keys: true,

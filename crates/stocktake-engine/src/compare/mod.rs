@@ -13,7 +13,7 @@
 //! Which road is taken is found out by reading; the result is the same, since one
 //! and the same merge decides every change on real keys. Each file here is one
 //! stage: `input` looks and reads, `gate` lets rows in scope pass, `digest`, `table`,
-//! `partition`, `matching` and `sieve` find rows that may differ, `part`, `kway` and
+//! `partition`, `matching`, `recent` and `sieve` find rows that may differ, `part`, `kway` and
 //! `sort` walk in order, `merge` decides, `changes` keeps what was found, `roads`
 //! leads through them, and `guards` judges the counts.
 
@@ -36,6 +36,7 @@ mod options;
 mod part;
 mod partition;
 mod partitioned;
+mod recent;
 mod roads;
 mod run;
 mod scratch;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use stocktake_core::BATCH_ROWS;
 
 use super::partition::{DIGEST_BYTES, PartitionLimits};
+use super::recent::RecentLimits;
 use super::sort::SortLimits;
 use super::spool::SpoolLimits;
 use crate::filter::Filter;
@@ -100,6 +101,7 @@ pub(super) struct Limits {
     pub(super) key_hash_mask: u64,
     /// The changes.
     pub(super) changes: SpoolLimits,
+    pub(super) recent: RecentLimits,
 }
 
 const LEAST_MEMORY_BYTES: usize = 16 << 20;
@@ -114,12 +116,18 @@ const PARTITION_BITS: u32 = 9;
 
 impl Limits {
     /// Shares out `memory_bytes`: each side sorts in an eighth, and its last run may
-    /// take another; the sieve takes a sixteenth, and a thirty-second holds changes.
+    /// take another; the sieve takes a sixteenth, and a thirty-second each
+    /// holds changes and rows put aside, of which half as much as all may go to a temporary file.
     /// While there is no more than one side to sort, digests take a half, or each of two
     /// matchers an eighth, and the buffers of the partitions of a side a sixty-fourth.
     pub(super) fn of(memory_bytes: usize) -> Self {
         // An arena counts in 32 bits.
         let memory_bytes = memory_bytes.clamp(LEAST_MEMORY_BYTES, 16 << 30);
+        let spool = SpoolLimits {
+            memory_bytes: memory_bytes / 32,
+            frame_bytes: CHANGE_FRAME_BYTES,
+            frame_rows: BATCH_ROWS as u32,
+        };
         Self {
             open_parts: OPEN_PARTS,
             sort: SortLimits {
@@ -135,11 +143,8 @@ impl Limits {
             matcher_bytes: memory_bytes / 8,
             sieve_bytes: memory_bytes / 16,
             key_hash_mask: u64::MAX,
-            changes: SpoolLimits {
-                memory_bytes: memory_bytes / 32,
-                frame_bytes: CHANGE_FRAME_BYTES,
-                frame_rows: BATCH_ROWS as u32,
-            },
+            changes: spool,
+            recent: RecentLimits { spool, most_bytes: memory_bytes as u64 / 2 },
         }
     }
 }

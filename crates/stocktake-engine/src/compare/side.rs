@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
-use stocktake_core::{EntryBatch, Inventory, KeyFilter, Result, Snapshot, keep_wanted};
+use stocktake_core::{EntryBatch, Inventory, KeyFilter, Result, Snapshot, Timestamp, keep_wanted};
 
 /// One of the two states of a comparison.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,26 @@ impl Side {
         match self {
             Self::Inventory(inventory) => inventory.info().repeatable,
             Self::Nothing | Self::Snapshot(_) => true,
+        }
+    }
+
+    /// When the state was seen, more or less.
+    pub(super) fn as_of(&self) -> Timestamp {
+        match self {
+            Self::Nothing => Timestamp::default(),
+            Self::Inventory(inventory) => inventory.info().created,
+            Self::Snapshot(snapshot) => snapshot.record().summary.as_of_start,
+        }
+    }
+
+    /// How many rows there are, in the order of magnitude.
+    pub(super) fn rows_about(&self) -> u64 {
+        /// Of a data file that is compressed.
+        const BYTES_A_ROW: u64 = 64;
+        match self {
+            Self::Nothing => 0,
+            Self::Inventory(inventory) => inventory.info().bytes / BYTES_A_ROW,
+            Self::Snapshot(snapshot) => snapshot.record().total.objects,
         }
     }
 

@@ -59,6 +59,11 @@ impl SpoolWriter {
         self.frame_rows == 0
     }
 
+    /// Bytes of all frames that are closed.
+    pub(super) fn bytes(&self) -> u64 {
+        self.end
+    }
+
     /// The open frame, for appending one row; [`row_done`](Self::row_done) must follow.
     pub(super) fn frame(&mut self) -> &mut Vec<u8> {
         &mut self.frame

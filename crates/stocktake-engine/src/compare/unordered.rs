@@ -7,19 +7,20 @@
 //! is unchanged.
 //!
 //! Where the digests of one side fit in memory, the other side is held against
-//! them as it is read, and only the first has to be read again for the rows that
-//! differ. Where they don't, both go to [`partitioned`](super::partitioned).
+//! them as it is read. The rows of the first that found no equal are as a rule
+//! among those that were [put aside](super::recent), else it is read again for
+//! them. Where no side's digests fit, both go to [`partitioned`](super::partitioned).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stocktake_core::{BytesColumn, EntryBatch, KeyFilter, Result, Tally};
+use stocktake_core::{BytesColumn, EntryBatch, EntryRef, KeyFilter, Result, Tally};
 
 use super::digest::RowDigest;
 use super::input::Input;
 use super::meter::SideMeter;
 use super::partition::{Partitions, Seen};
+use super::recent::{RecentRows, RecentWriter};
 use super::roads::Comparison;
-use super::side::Side;
 use super::sieve::Sieve;
 use super::sort::{Sorted, Sorter};
 use super::table::{Answer, DigestTable};
@@ -33,42 +34,49 @@ const HELD_BYTES_A_ROW: usize = 16 + 2;
 /// Batches looked up at once: about 12 MB, so that neighbours in the table are asked for together.
 const BATCHES_LOOKED_UP: usize = 16;
 
+/// How many times larger the current side must be for the previous one to be held.
+const MUCH_SMALLER: u64 = 4;
+
 /// The digests of one side.
 enum Digests {
-    Held(Vec<RowDigest>, Seen),
+    Held(Held),
     PutDown(Partitions),
+}
+
+/// The digests of one side in memory.
+struct Held {
+    table: DigestTable,
+    seen: Seen,
+    recent: Option<RecentRows>,
 }
 
 impl Comparison {
     /// The rows of both sides that may differ, sorted, the previous first; `None` when the sides are equal.
     pub(super) fn differing_rows(&self) -> Result<Option<(Sorted, Sorted)>> {
-        let previous_first = self.previous_is_cheaper();
+        // The current side is the one whose rows that differ can be told by their time, as a rule.
+        let previous_first = self.previous.side.rows_about() < self.current.side.rows_about() / MUCH_SMALLER;
         let (first, second) =
             if previous_first { (&self.previous, &self.current) } else { (&self.current, &self.previous) };
-        let sorted = match self.digests(first)? {
-            Digests::Held(digests, seen) => self.match_held(first, DigestTable::new(digests), seen, second)?,
+        let recent = (!previous_first)
+            .then(|| RecentWriter::new(self.previous.side.as_of(), self.scratch.clone(), self.limits.recent));
+        let sorted = match self.digests(first, recent)? {
+            Digests::Held(held) => self.match_held(first, held, second)?,
             Digests::PutDown(partitions) => self.match_partitioned(first, &partitions, second)?,
         };
         Ok(sorted.map(|(first, second)| if previous_first { (first, second) } else { (second, first) }))
     }
 
-    /// Whether the previous side is the one to be read twice and held in memory: a
-    /// snapshot rather than an inventory, else the one with less to read.
-    fn previous_is_cheaper(&self) -> bool {
-        match (&self.previous.side, &self.current.side) {
-            (Side::Inventory(previous), Side::Inventory(current)) => previous.info().bytes <= current.info().bytes,
-            (previous, _) => !matches!(previous, Side::Inventory(_)),
-        }
-    }
-
-    /// The digests of a side, in memory while they fit.
-    fn digests(&self, input: &Input) -> Result<Digests> {
+    /// The digests of a side, in memory while they fit. Young rows go to `recent`.
+    fn digests(&self, input: &Input, mut recent: Option<RecentWriter>) -> Result<Digests> {
         let (mut held, mut seen) = (Vec::new(), Seen::default());
         let (mut put_down, mut rows) = (None, Vec::new());
         input.for_each_batch(PARTS_AT_ONCE, |batch| {
             rows.clear();
             self.digester.rows(&batch, &mut rows);
             rows.iter().for_each(|digest| seen.add(digest.key));
+            if let Some(recent) = &mut recent {
+                recent.push(&batch)?;
+            }
             if let Some(partitions) = &mut put_down {
                 return push_all(partitions, &rows);
             }
@@ -79,17 +87,16 @@ impl Comparison {
             }
             Ok(())
         })?;
-        Ok(put_down.map_or_else(|| Digests::Held(held, seen), Digests::PutDown))
+        if let Some(partitions) = put_down {
+            return Ok(Digests::PutDown(partitions));
+        }
+        let recent = recent.map(RecentWriter::finish).transpose()?.flatten();
+        Ok(Digests::Held(Held { table: DigestTable::new(held), seen, recent }))
     }
 
     /// Holds the rows of `second` against the digests of `first` as they come.
-    fn match_held(
-        &self,
-        first: &Input,
-        mut table: DigestTable,
-        seen: Seen,
-        second: &Input,
-    ) -> Result<Option<(Sorted, Sorted)>> {
+    fn match_held(&self, first: &Input, held: Held, second: &Input) -> Result<Option<(Sorted, Sorted)>> {
+        let Held { mut table, seen, recent } = held;
         let mut held_up =
             HeldUp { sorter: self.sorter(second), batches: Vec::new(), rows: Vec::new(), too_late: false };
         let mut second_seen = Seen::default();
@@ -111,17 +118,38 @@ impl Comparison {
         } else {
             held_up.sorter.finish()?
         };
-        // Large enough that few others pass, small enough to stay in the processor's cache where few differ.
-        let sieve = Sieve::new(64 * table.differing().count() as u64, self.limits.sieve_bytes);
-        table.differing().for_each(|key_hash| sieve.insert(key_hash));
-        let sieve_is_empty = sieve.is_empty();
-        // The sieve spares most rows the table, but has no say: a row whose equal was dropped must not pass.
-        let may_differ = move |key_hash| sieve.passes(key_hash) && !table.has_equal(key_hash);
-        match (sieve_is_empty, second_sorted.is_empty()) {
-            (true, true) => Ok(None),
-            (true, false) => Ok(Some((self.sorter(first).finish()?, second_sorted))),
-            (false, _) => Ok(Some((self.sift(first, seen, may_differ)?, second_sorted))),
+        let first_sorted = self.unmatched(first, table, seen, recent)?;
+        let equal = first_sorted.is_empty() && second_sorted.is_empty();
+        Ok((!equal).then_some((first_sorted, second_sorted)))
+    }
+
+    /// The rows of the side that is held which found no equal, sorted.
+    fn unmatched(
+        &self,
+        first: &Input,
+        table: Arc<DigestTable>,
+        seen: Seen,
+        recent: Option<RecentRows>,
+    ) -> Result<Sorted> {
+        let differing = table.differing().count() as u64;
+        if differing == 0 {
+            return self.sorter(first).finish();
         }
+        let differs = |entry: &EntryRef<'_>| !table.has_equal(self.digester.key(entry.key));
+        if let Some(recent) = recent {
+            let mut found = 0;
+            recent.for_each(|entry| Ok(found += u64::from(differs(entry))))?;
+            if found == differing {
+                let mut sorter = self.sorter(first);
+                recent.for_each(|entry| if differs(entry) { sorter.push(entry) } else { Ok(()) })?;
+                return sorter.finish();
+            }
+        }
+        // Large enough that few others pass, small enough to stay in the processor's cache where few differ.
+        let sieve = Sieve::new(64 * differing, self.limits.sieve_bytes);
+        table.differing().for_each(|key_hash| sieve.insert(key_hash));
+        // The sieve spares most rows the table, but has no say: a row whose equal was dropped must not pass.
+        self.sift(first, seen, move |key_hash| sieve.passes(key_hash) && !table.has_equal(key_hash))
     }
 
     /// Reads a side again and sorts the rows that may differ.

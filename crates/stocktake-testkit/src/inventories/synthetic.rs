@@ -39,12 +39,21 @@ pub struct Synthetic {
     pub order: Order,
     /// What is different on the second day.
     pub rates: Rates,
+    /// Whether what is new on the second day claims to be as old as all else, as objects
+    /// do that were copied with their times.
+    pub backdated: bool,
 }
 
 impl Synthetic {
+    /// When the inventory of the first day is made: after all of its entries were modified.
+    pub const FIRST_DAY: Timestamp = Timestamp::from_millis(1_772_326_800_000);
+
+    /// When the inventory of the second day is made.
+    pub const SECOND_DAY: Timestamp = Timestamp::from_millis(Self::FIRST_DAY.as_millis() + 86_400_000);
+
     /// A bucket of `rows` entries, sorted, of which nothing changes.
     pub fn new(rows: u64) -> Self {
-        Self { rows, seed: 1, order: Order::default(), rates: Rates::default() }
+        Self { rows, seed: 1, order: Order::default(), rates: Rates::default(), backdated: false }
     }
 
     /// The same bucket in another order.
@@ -58,6 +67,13 @@ impl Synthetic {
     #[must_use]
     pub fn changing(mut self, rates: Rates) -> Self {
         self.rates = rates;
+        self
+    }
+
+    /// The same bucket, but nothing new tells so by its time.
+    #[must_use]
+    pub fn backdated(mut self) -> Self {
+        self.backdated = true;
         self
     }
 
@@ -102,10 +118,37 @@ impl Synthetic {
         }
         let noise = mix(self.seed, number);
         let key = format!("photos/2026/{:06}/IMG_{number:010}_{:08x}.jpg", number / 1000, noise as u32);
-        push_entry(batch, &key, mix(noise, u64::from(fate == Fate::Changed)));
+        self.push_entry(batch, &key, mix(noise, u64::from(fate == Fate::Changed)), fate == Fate::Changed);
         if fate == Fate::Joined {
-            push_entry(batch, &format!("{key}.new"), mix(noise, 2));
+            self.push_entry(batch, &format!("{key}.new"), mix(noise, 2), true);
         }
+    }
+
+    /// Appends an entry that follows from its noise. What is `new` on the second day was modified after the first.
+    fn push_entry(&self, batch: &mut EntryBatch, key: &str, noise: u64, new: bool) {
+        const CLASSES: [&str; 8] =
+            ["STANDARD", "STANDARD", "STANDARD", "STANDARD", "STANDARD", "STANDARD_IA", "STANDARD_IA", "GLACIER"];
+        let mut digest = [0; 16];
+        digest[..8].copy_from_slice(&noise.to_le_bytes());
+        digest[8..].copy_from_slice(&mix(noise, 3).to_le_bytes());
+        let parts = if noise.is_multiple_of(50) { 1 + (noise % 9) as u16 } else { 0 };
+        let code = ETagCode::from_parts(digest, 1 + parts).expect("a plain tag, or one of few parts");
+        let flags = if parts > 0 { EntryFlags::MULTIPART } else { EntryFlags::NONE };
+        let modified = if new && !self.backdated {
+            Self::FIRST_DAY.as_millis() + (noise % 86_400) as i64 * 1000
+        } else {
+            1_767_225_600_000 + (noise % 5_000_000) as i64 * 1000
+        };
+        let entry = EntryRef {
+            key: key.as_bytes(),
+            version: None,
+            size: noise % (8 << 20),
+            last_modified: Timestamp::from_millis(modified),
+            etag: ETagRef { code, text: "" },
+            class: CLASSES[(noise >> 32) as usize % CLASSES.len()],
+            flags: flags.with(EntryFlags::ETAG_IS_MD5),
+        };
+        batch.push(&entry).unwrap();
     }
 
     /// Which entry comes at a place in this order.
@@ -129,27 +172,6 @@ pub enum Fate {
     Changed,
     /// It goes.
     Deleted,
-}
-
-fn push_entry(batch: &mut EntryBatch, key: &str, noise: u64) {
-    const CLASSES: [&str; 8] =
-        ["STANDARD", "STANDARD", "STANDARD", "STANDARD", "STANDARD", "STANDARD_IA", "STANDARD_IA", "GLACIER"];
-    let mut digest = [0; 16];
-    digest[..8].copy_from_slice(&noise.to_le_bytes());
-    digest[8..].copy_from_slice(&mix(noise, 3).to_le_bytes());
-    let parts = if noise.is_multiple_of(50) { 1 + (noise % 9) as u16 } else { 0 };
-    let code = ETagCode::from_parts(digest, 1 + parts).expect("a plain tag, or one of few parts");
-    let flags = if parts > 0 { EntryFlags::MULTIPART } else { EntryFlags::NONE };
-    let entry = EntryRef {
-        key: key.as_bytes(),
-        version: None,
-        size: noise % (8 << 20),
-        last_modified: Timestamp::from_millis(1_767_225_600_000 + (noise % 5_000_000) as i64 * 1000),
-        etag: ETagRef { code, text: "" },
-        class: CLASSES[(noise >> 32) as usize % CLASSES.len()],
-        flags: flags.with(EntryFlags::ETAG_IS_MD5),
-    };
-    batch.push(&entry).unwrap();
 }
 
 /// The `position`-th number when `0..count` is dealt into `runs` and these are put behind each other.
