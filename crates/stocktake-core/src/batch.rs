@@ -156,6 +156,17 @@ impl ClassColumn {
         self.codes.push(code);
     }
 
+    /// Appends entries of classes that [`intern`](Self::intern) gave these codes for.
+    ///
+    /// # Panics
+    /// When it gave no such code.
+    pub fn extend_codes(&mut self, codes: impl IntoIterator<Item = u8>) {
+        let first = self.codes.len();
+        self.codes.extend(codes);
+        let greatest = self.codes[first..].iter().max();
+        assert!(greatest.is_none_or(|code| usize::from(*code) < self.names.len()), "codes come from the dictionary");
+    }
+
     /// Appends an entry of class `name`.
     ///
     /// # Errors

@@ -297,11 +297,13 @@ impl<R: ChunkReader> ParquetReader<R> {
     fn take_sizes(&mut self, batch: &mut BatchBuilder) -> Result<()> {
         let Scratch { integers, nulls, live, .. } = &mut self.scratch;
         self.reader.integers(self.columns.size, integers, nulls)?;
-        for (row, size) in integers.iter().enumerate().filter(|(row, _)| is_live(live, *row)) {
-            let size = u64::try_from(*size).ok().filter(|_| !nulls.is_null(row));
+        let doubtful = nulls.any() || integers.iter().fold(0, |all, size| all | size) < 0;
+        let wrong = |row| is_live(live, row) && (nulls.is_null(row) || integers[row] < 0);
+        if doubtful && (0..integers.len()).any(wrong) {
             let name = Field::Size.name(self.rules.dialect);
-            batch.push_size(size.ok_or_else(|| Fault::corrupt(format!("a {name} is null or negative")))?);
+            return Err(Fault::corrupt(format!("a {name} is null or negative")));
         }
+        extend_live(&mut batch.rest.sizes, integers, live, |size| size.cast_unsigned());
         Ok(())
     }
 
@@ -320,16 +322,14 @@ impl<R: ChunkReader> ParquetReader<R> {
             });
         }
         self.reader.integers(self.columns.last_modified, integers, nulls)?;
-        let per_milli = match self.columns.time_unit {
-            TimeUnit::Nanos => 1_000_000,
-            TimeUnit::Micros => 1_000,
-            TimeUnit::Millis | TimeUnit::Int96 => 1,
-        };
-        for (row, time) in integers.iter().enumerate().filter(|(row, _)| is_live(live, *row)) {
-            if nulls.is_null(row) {
-                return Err(missing());
-            }
-            batch.push_last_modified(time.div_euclid(per_milli));
+        if nulls.iter().any(|row| is_live(live, row)) {
+            return Err(missing());
+        }
+        let times = &mut batch.rest.last_modified;
+        match self.columns.time_unit {
+            TimeUnit::Nanos => extend_live(times, integers, live, |time| time.div_euclid(1_000_000)),
+            TimeUnit::Micros => extend_live(times, integers, live, |time| time.div_euclid(1_000)),
+            TimeUnit::Millis | TimeUnit::Int96 => extend_live(times, integers, live, |time| *time),
         }
         Ok(())
     }
@@ -357,13 +357,18 @@ impl<R: ChunkReader> ParquetReader<R> {
         // Codes in a batch are those of the classes in that batch.
         class_codes.clear();
         class_codes.resize(names.len(), None);
-        for (_, code) in codes.iter().enumerate().filter(|(row, _)| is_live(live, *row)) {
+        for (row, code) in codes.iter().enumerate() {
             let known = &mut class_codes[*code as usize];
-            let code = match known {
-                Some(code) => *code,
-                None => *known.insert(batch.class_code(names.get(*code as usize))?),
-            };
-            batch.push_class_code(code);
+            if known.is_none() && is_live(live, row) {
+                *known = Some(batch.class_code(names.get(*code as usize))?);
+            }
+        }
+        let code_in_batch = |code: &u32| class_codes[*code as usize].unwrap_or_default();
+        if live.is_empty() {
+            batch.rest.classes.extend_codes(codes.iter().map(code_in_batch));
+        } else {
+            let live = codes.iter().zip(live.iter()).filter(|(_, live)| **live);
+            batch.rest.classes.extend_codes(live.map(|(code, _)| code_in_batch(code)));
         }
         Ok(())
     }
@@ -392,10 +397,11 @@ impl<R: ChunkReader> ParquetReader<R> {
                 Ok::<_, Fault>(())
             })?;
         }
-        for (row, (multipart, md5)) in multipart.iter().zip(md5.iter()).enumerate() {
-            if is_live(live, row) {
-                batch.push_flags(flags(*multipart, *md5));
-            }
+        let both = multipart.iter().zip(md5.iter()).map(|(multipart, md5)| flags(*multipart, *md5));
+        if live.is_empty() {
+            batch.rest.flags.extend(both);
+        } else {
+            batch.rest.flags.extend(both.zip(live.iter()).filter(|(_, live)| **live).map(|(flags, _)| flags));
         }
         Ok(())
     }
@@ -432,6 +438,17 @@ impl<R: ChunkReader> ParquetReader<R> {
 #[inline]
 fn is_live(live: &[bool], row: usize) -> bool {
     live.get(row) != Some(&false)
+}
+
+/// Appends what `map` makes of the values of live rows.
+#[inline]
+fn extend_live<T, U>(out: &mut Vec<U>, values: &[T], live: &[bool], map: impl Fn(&T) -> U) {
+    if live.is_empty() {
+        // The usual case, and one that the compiler makes wide.
+        out.extend(values.iter().map(map));
+    } else {
+        out.extend(values.iter().zip(live).filter(|(_, live)| **live).map(|(value, _)| map(value)));
+    }
 }
 
 fn check_kind(column: &ColumnInfo, kinds: &[ColumnKind]) -> Result<()> {

@@ -14,7 +14,8 @@ use crate::fault::{Fault, Result};
 pub(crate) struct BatchBuilder {
     pub(crate) key_data: Vec<u8>,
     key_ends: Vec<u32>,
-    rest: EntryColumns,
+    /// All columns but the keys.
+    pub(crate) rest: EntryColumns,
     /// The code that the last class has, and which text that was.
     last_class: Option<(Vec<u8>, u8)>,
 }

@@ -1,7 +1,7 @@
 //! Matching the digests of one partition.
 //!
-//! A table holds the digests of the previous side by key hash; those of the
-//! current side look theirs up. What is certain is only that rows are equal:
+//! A table holds the digests of one side by key hash; those of the other look
+//! theirs up. What is certain is only that rows are equal:
 //! everything else (no match, another row hash, a key hash that comes twice on a
 //! side) is handed over for an exact look.
 
@@ -27,7 +27,7 @@ struct Slot {
 enum State {
     #[default]
     Free,
-    /// A row of the previous side waits for its equal.
+    /// A row of the first side waits for its equal.
     Waiting,
     /// It was found.
     Equal,
@@ -36,28 +36,43 @@ enum State {
 }
 
 impl Matcher {
-    /// Calls `differing` with each key hash that may belong to rows that are not equal.
-    pub(super) fn match_up(&mut self, previous: &[RowDigest], current: &[RowDigest], mut differing: impl FnMut(u64)) {
+    /// Calls `differing` with each key hash that may belong to rows that are not equal, and
+    /// tells how many rows of `second` have such a one.
+    pub(super) fn match_up(
+        &mut self,
+        first: &[RowDigest],
+        second: &[RowDigest],
+        mut differing: impl FnMut(u64),
+    ) -> u64 {
         // At most half full, so that a search ends soon.
-        let slots = (2 * previous.len()).next_power_of_two().max(2);
+        let slots = (2 * first.len()).next_power_of_two().max(2);
         self.slots.clear();
         self.slots.resize(slots, Slot::default());
-        for digest in previous {
+        for digest in first {
             let slot = self.find(digest.key);
             match slot.state {
                 State::Free => *slot = Slot { key: digest.key, row: digest.row, state: State::Waiting },
                 _ => slot.hand_over(&mut differing),
             }
         }
-        for digest in current {
+        let mut rows = 0;
+        for digest in second {
             let slot = self.find(digest.key);
             match slot.state {
-                State::Free => differing(digest.key),
+                State::Free => {
+                    differing(digest.key);
+                    rows += 1;
+                }
                 State::Waiting if slot.row == digest.row => slot.state = State::Equal,
-                _ => slot.hand_over(&mut differing),
+                state => {
+                    slot.hand_over(&mut differing);
+                    // And the row that was taken for equal before this one came.
+                    rows += if state == State::Equal { 2 } else { 1 };
+                }
             }
         }
         self.slots.iter().filter(|slot| slot.state == State::Waiting).for_each(|slot| differing(slot.key));
+        rows
     }
 
     /// The slot of a key hash, or a free one where it belongs.
@@ -87,25 +102,25 @@ mod tests {
 
     use super::*;
 
-    fn differing(previous: &[(u64, u64)], current: &[(u64, u64)]) -> BTreeSet<u64> {
+    fn differing(first: &[(u64, u64)], second: &[(u64, u64)]) -> (BTreeSet<u64>, u64) {
         let digests =
             |rows: &[(u64, u64)]| rows.iter().map(|(key, row)| RowDigest { key: *key, row: *row }).collect::<Vec<_>>();
         let mut found = BTreeSet::new();
-        Matcher::default().match_up(&digests(previous), &digests(current), |key| {
+        let rows = Matcher::default().match_up(&digests(first), &digests(second), |key| {
             found.insert(key);
         });
-        found
+        (found, rows)
     }
 
     #[test]
     fn only_pairs_that_occur_once_on_each_side_are_equal() {
-        assert!(differing(&[(1, 10), (2, 20)], &[(2, 20), (1, 10)]).is_empty());
-        assert_eq!(differing(&[(1, 10)], &[(1, 11)]), [1].into());
-        assert_eq!(differing(&[(1, 10)], &[]), [1].into());
-        assert_eq!(differing(&[], &[(0, 0), (1, 10)]), [0, 1].into());
-        assert_eq!(differing(&[(1, 10), (1, 10)], &[(1, 10)]), [1].into());
-        assert_eq!(differing(&[(1, 10)], &[(1, 10), (1, 10)]), [1].into());
-        assert_eq!(differing(&[(1, 10)], &[(1, 10), (1, 11)]), [1].into());
-        assert_eq!(differing(&[], &[(1, 10), (1, 10)]), [1].into());
+        assert_eq!(differing(&[(1, 10), (2, 20)], &[(2, 20), (1, 10)]), ([].into(), 0));
+        assert_eq!(differing(&[(1, 10)], &[(1, 11)]), ([1].into(), 1));
+        assert_eq!(differing(&[(1, 10)], &[]), ([1].into(), 0));
+        assert_eq!(differing(&[], &[(0, 0), (1, 10)]), ([0, 1].into(), 2));
+        assert_eq!(differing(&[(1, 10), (1, 10)], &[(1, 10)]), ([1].into(), 1));
+        assert_eq!(differing(&[(1, 10)], &[(1, 10), (1, 10)]), ([1].into(), 2));
+        assert_eq!(differing(&[(1, 10)], &[(1, 10), (1, 11), (1, 12)]), ([1].into(), 3));
+        assert_eq!(differing(&[], &[(1, 10), (1, 10)]), ([1].into(), 2));
     }
 }

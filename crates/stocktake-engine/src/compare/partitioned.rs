@@ -1,18 +1,20 @@
 //! Matching two sides whose digests do not fit in memory.
 //!
 //! The digests of both sides are put down in partitions by hash and matched
-//! partition by partition. Then both sides are read again for the rows that found
-//! no equal. Memory does not grow with the rows; sixteen bytes of temporary file
-//! do, for each of them.
+//! partition by partition. Then the sides are read again for the rows that found
+//! no equal, but for a first one of which all those were [put aside](super::recent).
+//! Memory does not grow with the rows; sixteen bytes of temporary file do, for
+//! each of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stocktake_core::Result;
+use stocktake_core::{EntryRef, Result};
 
 use super::input::Input;
 use super::matching::{BYTES_PER_ROW, Matcher};
 use super::partition::{Partitions, partition_of};
+use super::recent::RecentRows;
 use super::roads::Comparison;
 use super::sieve::Sieve;
 use super::sort::Sorted;
@@ -24,6 +26,7 @@ impl Comparison {
         &self,
         first: &Input,
         first_digests: &Partitions,
+        recent: Option<RecentRows>,
         second: &Input,
     ) -> Result<Option<(Sorted, Sorted)>> {
         let second_digests = self.put_down(second)?;
@@ -38,6 +41,12 @@ impl Comparison {
             let matched = Arc::clone(&matched);
             move |key_hash| matched.may_differ(key_hash)
         };
+        if let (Some(recent), Some(Exactly { first_rows, .. })) = (recent, &matched.exactly) {
+            let differs = |entry: &EntryRef<'_>| matched.may_differ(self.digester.key(entry.key));
+            if let Some(first_sorted) = recent.sorted(*first_rows, differs, self.sorter(first))? {
+                return Ok(Some((first_sorted, self.sift(second, second_seen, may_differ())?)));
+            }
+        }
         let sorted = self
             .at_once(|| self.sift(first, first_seen, may_differ()), || self.sift(second, second_seen, may_differ()))?;
         Ok(Some(sorted))
@@ -60,33 +69,47 @@ impl Comparison {
         let fits = |partition| {
             (first.rows_in(partition) + second.rows_in(partition)) * BYTES_PER_ROW <= self.limits.matcher_bytes
         };
-        let oversized = (0..1 << partition_bits).map(|partition| !fits(partition)).collect();
+        let oversized: Vec<_> = (0..1 << partition_bits).map(|partition| !fits(partition)).collect();
         // How many rows will differ is not known yet.
         let sieve = Sieve::new(8 * (first.seen().rows + second.seen().rows), self.limits.sieve_bytes);
-        let matched = Matched { partition_bits, oversized, sieve };
         let next = AtomicUsize::new(0);
-        let work = || self.match_in_turn(first, second, &matched, &next);
-        self.at_once(work, work)?;
-        Ok(matched)
+        let work = || self.match_in_turn(first, second, &oversized, &sieve, &next);
+        let (some, others) = self.at_once(work, work)?;
+        let exactly = Exactly::of([some, others]).filter(|_| !oversized.contains(&true));
+        Ok(Matched { partition_bits, oversized, sieve, exactly })
     }
 
     /// Matches one partition after the other, until `next` says that all are taken.
+    /// Tells which key hashes differ, unless there are too many.
     fn match_in_turn(
         &self,
         first: &Partitions,
         second: &Partitions,
-        matched: &Matched,
+        oversized: &[bool],
+        sieve: &Sieve,
         next: &AtomicUsize,
-    ) -> Result<()> {
+    ) -> Result<Option<Exactly>> {
         let (mut matcher, mut digests, mut others) = (Matcher::default(), Vec::new(), Vec::new());
+        let most = self.limits.matcher_bytes / size_of::<u64>();
+        let mut exactly = Some(Exactly::default());
         loop {
             let partition = next.fetch_add(1, Ordering::Relaxed);
-            let Some(oversized) = matched.oversized.get(partition) else { return Ok(()) };
+            let Some(oversized) = oversized.get(partition) else { return Ok(exactly) };
             self.stop_if_cancelled()?;
-            if !oversized {
-                first.read(partition, &mut digests)?;
-                second.read(partition, &mut others)?;
-                matcher.match_up(&digests, &others, |key_hash| matched.sieve.insert(key_hash));
+            if *oversized {
+                continue;
+            }
+            first.read(partition, &mut digests)?;
+            second.read(partition, &mut others)?;
+            let first_rows = matcher.match_up(&others, &digests, |key_hash| {
+                sieve.insert(key_hash);
+                exactly = exactly.take().filter(|exactly| exactly.hashes.len() < most);
+                if let Some(exactly) = &mut exactly {
+                    exactly.hashes.push(key_hash);
+                }
+            });
+            if let Some(exactly) = &mut exactly {
+                exactly.first_rows += first_rows;
             }
         }
     }
@@ -99,6 +122,27 @@ struct Matched {
     // Partitions that would not have fitted in memory: their rows are compared exactly, all of them.
     oversized: Vec<bool>,
     sieve: Sieve,
+    /// Without it, a few rows that are equal pass for different, on both sides.
+    exactly: Option<Exactly>,
+}
+
+/// The key hashes that differ, and nothing else.
+#[derive(Debug, Default)]
+struct Exactly {
+    // Ascending, once all are known.
+    hashes: Vec<u64>,
+    /// How many rows of the first side have one of them.
+    first_rows: u64,
+}
+
+impl Exactly {
+    fn of(parts: [Option<Self>; 2]) -> Option<Self> {
+        let [Some(mut exactly), Some(others)] = parts else { return None };
+        exactly.hashes.extend(others.hashes);
+        exactly.hashes.sort_unstable();
+        exactly.first_rows += others.first_rows;
+        Some(exactly)
+    }
 }
 
 impl Matched {
@@ -108,6 +152,9 @@ impl Matched {
 
     #[inline]
     fn may_differ(&self, key_hash: u64) -> bool {
-        self.sieve.passes(key_hash) || self.oversized[partition_of(key_hash, self.partition_bits)]
+        match &self.exactly {
+            Some(exactly) => self.sieve.passes(key_hash) && exactly.hashes.binary_search(&key_hash).is_ok(),
+            None => self.sieve.passes(key_hash) || self.oversized[partition_of(key_hash, self.partition_bits)],
+        }
     }
 }

@@ -11,6 +11,7 @@ use stocktake_core::{EntryBatch, EntryRef, Result, Timestamp};
 
 use super::codec::{Taker, put_key, put_tail};
 use super::scratch::Scratch;
+use super::sort::{Sorted, Sorter};
 use super::spool::{Spool, SpoolLimits, SpoolWriter};
 
 /// How much older than the previous state a new row may look: a multipart upload bears the time of its start.
@@ -68,11 +69,30 @@ impl RecentWriter {
 pub(super) struct RecentRows(Spool);
 
 impl RecentRows {
-    /// Hands every row to `each`.
+    /// The rows that differ, sorted by `sorter`; `None` unless all `rows` of them were put aside.
     ///
     /// # Errors
-    /// [`LocalStorage`](stocktake_core::Error::LocalStorage), and what `each` returns.
-    pub(super) fn for_each(&self, mut each: impl FnMut(&EntryRef<'_>) -> Result<()>) -> Result<()> {
+    /// [`LocalStorage`](stocktake_core::Error::LocalStorage).
+    pub(super) fn sorted(
+        &self,
+        rows: u64,
+        differs: impl Fn(&EntryRef<'_>) -> bool,
+        mut sorter: Sorter,
+    ) -> Result<Option<Sorted>> {
+        let mut verdicts = Vec::new();
+        self.for_each(|entry| {
+            verdicts.push(differs(entry));
+            Ok(())
+        })?;
+        if verdicts.iter().filter(|differs| **differs).count() as u64 != rows {
+            return Ok(None);
+        }
+        let mut verdicts = verdicts.into_iter();
+        self.for_each(|entry| if verdicts.next() == Some(true) { sorter.push(entry) } else { Ok(()) })?;
+        sorter.finish().map(Some)
+    }
+
+    fn for_each(&self, mut each: impl FnMut(&EntryRef<'_>) -> Result<()>) -> Result<()> {
         let (mut offset, mut frame, mut key) = (0, Vec::new(), Vec::new());
         while self.0.read_frame(&mut offset, &mut frame)?.is_some() {
             let mut taker = Taker(&frame);
@@ -100,7 +120,11 @@ mod tests {
         entries.chunks(7).for_each(|some| writer.push(&EntryBatch::try_from(some).unwrap()).unwrap());
         let mut rows = Vec::new();
         let recent = writer.finish().unwrap()?;
-        recent.for_each(|entry| Ok(rows.push(entry.to_entry()))).unwrap();
+        let push = |entry: &EntryRef<'_>| {
+            rows.push(entry.to_entry());
+            Ok(())
+        };
+        recent.for_each(push).unwrap();
         Some(rows)
     }
 

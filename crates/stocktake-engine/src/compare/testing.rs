@@ -14,6 +14,9 @@ use stocktake_core::{
 
 use super::cursor::precedence;
 
+/// When inventories are made unless said otherwise: long after their entries were modified.
+pub(super) const AS_OF: i64 = 30 * 86_400_000;
+
 /// An inventory whose parts are lists of entries, read in small batches.
 #[derive(Debug)]
 pub(super) struct ListedInventory {
@@ -30,7 +33,7 @@ impl ListedInventory {
     pub(super) fn new(parts: Vec<Vec<Entry>>) -> Self {
         let info = InventoryInfo {
             location: Location::new("memory://inventory"),
-            created: Timestamp::from_millis(0),
+            created: Timestamp::from_millis(AS_OF),
             bucket: "bucket".into(),
             format: InventoryFormat::Csv,
             files: parts.len() as u64,
@@ -42,6 +45,12 @@ impl ListedInventory {
             repeatable: true,
         };
         Self { info, parts, batch_rows: 3, failing_part: None, reads: AtomicUsize::new(0) }
+    }
+
+    /// Made at another time.
+    pub(super) fn made_at(mut self, millis: i64) -> Self {
+        self.info.created = Timestamp::from_millis(millis);
+        self
     }
 
     /// As a listing that can't be read twice; doing so panics.

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::matching::BYTES_PER_ROW;
 use super::options::Limits;
 use super::partition::{DIGEST_BYTES, PartitionLimits};
+use super::recent::RecentLimits;
 use super::sort::SortLimits;
 use super::spool::SpoolLimits;
-use super::testing::{ListedInventory, listed, meeting_entries, oracle};
+use super::testing::{AS_OF, ListedInventory, listed, meeting_entries, oracle};
 use super::{ChangeSet, CompareOptions, Side, compare_within};
 
 /// Bounds so small that a handful of rows meets each of them.
@@ -28,8 +29,11 @@ const TINY: Limits = Limits {
     matcher_bytes: 10 * BYTES_PER_ROW,
     sieve_bytes: 16,
     key_hash_mask: u64::MAX,
-    changes: SpoolLimits { memory_bytes: 100, frame_bytes: 60, frame_rows: 3 },
+    changes: SPOOL,
+    recent: RecentLimits { spool: SPOOL, most_bytes: 400 },
 };
+
+const SPOOL: SpoolLimits = SpoolLimits { memory_bytes: 100, frame_bytes: 60, frame_rows: 3 };
 
 /// As small, with partitions that fit, and with keys of which many share a hash.
 const COLLIDING: Limits = Limits { matcher_bytes: 1 << 20, key_hash_mask: 0xc000_0000_0010_0041, ..TINY };
@@ -82,6 +86,7 @@ proptest! {
     fn every_layout_and_every_bound_gives_what_the_model_gives(
         previous in meeting_entries(40),
         current in meeting_entries(40),
+        as_of in prop_oneof![Just(AS_OF), Just(YESTERDAY), Just(YESTERDAY + 2)],
     ) {
         let (expected, counts) = oracle(&previous, &current);
         run(async {
@@ -89,7 +94,7 @@ proptest! {
                 for limits in [TINY, COLLIDING, HELD, Limits::of(0)] {
                     for repeatable in [true, false] {
                         let [before, now] = [&before, &now].map(|parts| {
-                            let inventory = ListedInventory::new(parts.clone());
+                            let inventory = ListedInventory::new(parts.clone()).made_at(as_of);
                             side(if repeatable { inventory } else { inventory.once() })
                         });
                         let set = diff(before, now, limits).await.unwrap();
@@ -171,6 +176,31 @@ fn a_listing_is_read_once_even_when_the_other_side_is_read_anew() {
     });
 }
 
+/// Entries of time 0 are just as old as what is put aside when the previous state is of this time.
+const YESTERDAY: i64 = 86_400_000;
+
+#[test]
+fn young_rows_are_at_hand_and_others_are_found_all_the_same() {
+    let (previous, current) = (shuffled(0..3000), shuffled(100..3100));
+    for (as_of, limits, reads) in [
+        (YESTERDAY, Limits::of(0), (2, 2)),
+        (AS_OF, Limits::of(0), (2, 3)),
+        (YESTERDAY, Limits { held_bytes: 0, ..Limits::of(0) }, (3, 2)),
+        (AS_OF, Limits { held_bytes: 0, ..Limits::of(0) }, (3, 3)),
+    ] {
+        let [before, now] =
+            [&previous, &current].map(|entries| Arc::new(ListedInventory::new(vec![entries.clone()]).made_at(as_of)));
+        let (expected, counts) = oracle(&previous, &current);
+        run(async {
+            let set = diff(Side::Inventory(before.clone()), Side::Inventory(now.clone()), limits).await.unwrap();
+            assert_eq!(set.counts(), &counts);
+            assert!(changes(&set).await == expected);
+        });
+        // One look at the order, one reading for the digests, one for what is not at hand.
+        assert_eq!((before.reads.load(Ordering::Relaxed), now.reads.load(Ordering::Relaxed)), reads);
+    }
+}
+
 /// The numbers in an order that looks like none.
 fn shuffled(numbers: std::ops::Range<u32>) -> Vec<Entry> {
     let count = u64::from(numbers.end - numbers.start);
@@ -202,11 +232,12 @@ fn of_unordered_sides_sixteen_bytes_a_row_are_put_down_and_what_differs_is_read_
 
 #[test]
 fn unordered_sides_that_are_equal_are_not_read_a_second_time() {
-    let (previous, current) = (listed(vec![shuffled(0..1000)]), listed(vec![numbered(0..500), numbered(500..1000)]));
+    let (previous, current) = (listed(vec![shuffled(0..1000)]), listed(vec![shuffled(0..1000)]));
     run(async {
-        let set = diff(Side::Inventory(previous.clone()), Side::Inventory(current), Limits::of(0)).await.unwrap();
+        let set =
+            diff(Side::Inventory(previous.clone()), Side::Inventory(current.clone()), Limits::of(0)).await.unwrap();
         assert_eq!((set.len(), set.counts().unchanged.objects), (0, 1000));
-        assert_eq!(previous.reads.load(Ordering::Relaxed), 2);
+        assert_eq!((previous.reads.load(Ordering::Relaxed), current.reads.load(Ordering::Relaxed)), (2, 2));
     });
 }
 
@@ -237,8 +268,8 @@ impl Inventory for Fickle {
 fn a_side_that_reads_otherwise_the_second_time_is_refused() {
     let fickle = Fickle(ListedInventory::new(vec![shuffled(0..1000)]), ListedInventory::new(vec![shuffled(1..1000)]));
     run(async {
-        let current = side(ListedInventory::new(vec![shuffled(5..1000)]));
-        let error = diff(Side::Inventory(Arc::new(fickle)), current, Limits::of(0)).await.unwrap_err();
+        let previous = side(ListedInventory::new(vec![shuffled(5..1000)]));
+        let error = diff(previous, Side::Inventory(Arc::new(fickle)), Limits::of(0)).await.unwrap_err();
         assert_eq!(error.code(), "inventory_corrupt");
     });
 }

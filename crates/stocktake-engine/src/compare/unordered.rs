@@ -39,15 +39,8 @@ const MUCH_SMALLER: u64 = 4;
 
 /// The digests of one side.
 enum Digests {
-    Held(Held),
+    Held(DigestTable, Seen),
     PutDown(Partitions),
-}
-
-/// The digests of one side in memory.
-struct Held {
-    table: DigestTable,
-    seen: Seen,
-    recent: Option<RecentRows>,
 }
 
 impl Comparison {
@@ -59,44 +52,47 @@ impl Comparison {
             if previous_first { (&self.previous, &self.current) } else { (&self.current, &self.previous) };
         let recent = (!previous_first)
             .then(|| RecentWriter::new(self.previous.side.as_of(), self.scratch.clone(), self.limits.recent));
-        let sorted = match self.digests(first, recent)? {
-            Digests::Held(held) => self.match_held(first, held, second)?,
-            Digests::PutDown(partitions) => self.match_partitioned(first, &partitions, second)?,
+        let (digests, recent) = self.digests(first, recent)?;
+        let sorted = match digests {
+            Digests::Held(table, seen) => self.match_held(first, table, seen, recent, second)?,
+            Digests::PutDown(partitions) => self.match_partitioned(first, &partitions, recent, second)?,
         };
         Ok(sorted.map(|(first, second)| if previous_first { (first, second) } else { (second, first) }))
     }
 
     /// The digests of a side, in memory while they fit. Young rows go to `recent`.
-    fn digests(&self, input: &Input, mut recent: Option<RecentWriter>) -> Result<Digests> {
-        let (mut held, mut seen) = (Vec::new(), Seen::default());
-        let (mut put_down, mut rows) = (None, Vec::new());
+    fn digests(&self, input: &Input, mut recent: Option<RecentWriter>) -> Result<(Digests, Option<RecentRows>)> {
+        let (mut held, mut seen, mut put_down) = (Vec::new(), Seen::default(), None);
         input.for_each_batch(PARTS_AT_ONCE, |batch| {
-            rows.clear();
-            self.digester.rows(&batch, &mut rows);
-            rows.iter().for_each(|digest| seen.add(digest.key));
+            let first_row = held.len();
+            self.digester.rows(&batch, &mut held);
+            held[first_row..].iter().for_each(|digest| seen.add(digest.key));
             if let Some(recent) = &mut recent {
                 recent.push(&batch)?;
             }
-            if let Some(partitions) = &mut put_down {
-                return push_all(partitions, &rows);
+            if put_down.is_none() && held.len() * HELD_BYTES_A_ROW > self.limits.held_bytes {
+                put_down = Some(Partitions::new(self.scratch.clone(), self.limits.partitions));
             }
-            held.extend_from_slice(&rows);
-            if held.len() * HELD_BYTES_A_ROW > self.limits.held_bytes {
-                let partitions = put_down.insert(Partitions::new(self.scratch.clone(), self.limits.partitions));
-                push_all(partitions, &std::mem::take(&mut held))?;
-            }
+            let Some(partitions) = &mut put_down else { return Ok(()) };
+            push_all(partitions, &held)?;
+            // What was held at first is much larger than what comes from now on.
+            held = Vec::new();
             Ok(())
         })?;
-        if let Some(partitions) = put_down {
-            return Ok(Digests::PutDown(partitions));
-        }
         let recent = recent.map(RecentWriter::finish).transpose()?.flatten();
-        Ok(Digests::Held(Held { table: DigestTable::new(held), seen, recent }))
+        let held = || Digests::Held(DigestTable::new(held), seen);
+        Ok((put_down.map_or_else(held, Digests::PutDown), recent))
     }
 
     /// Holds the rows of `second` against the digests of `first` as they come.
-    fn match_held(&self, first: &Input, held: Held, second: &Input) -> Result<Option<(Sorted, Sorted)>> {
-        let Held { mut table, seen, recent } = held;
+    fn match_held(
+        &self,
+        first: &Input,
+        mut table: DigestTable,
+        seen: Seen,
+        recent: Option<RecentRows>,
+        second: &Input,
+    ) -> Result<Option<(Sorted, Sorted)>> {
         let mut held_up =
             HeldUp { sorter: self.sorter(second), batches: Vec::new(), rows: Vec::new(), too_late: false };
         let mut second_seen = Seen::default();
@@ -136,14 +132,10 @@ impl Comparison {
             return self.sorter(first).finish();
         }
         let differs = |entry: &EntryRef<'_>| !table.has_equal(self.digester.key(entry.key));
-        if let Some(recent) = recent {
-            let mut found = 0;
-            recent.for_each(|entry| Ok(found += u64::from(differs(entry))))?;
-            if found == differing {
-                let mut sorter = self.sorter(first);
-                recent.for_each(|entry| if differs(entry) { sorter.push(entry) } else { Ok(()) })?;
-                return sorter.finish();
-            }
+        if let Some(recent) = recent
+            && let Some(sorted) = recent.sorted(differing, differs, self.sorter(first))?
+        {
+            return Ok(sorted);
         }
         // Large enough that few others pass, small enough to stay in the processor's cache where few differ.
         let sieve = Sieve::new(64 * differing, self.limits.sieve_bytes);
@@ -201,11 +193,14 @@ struct HeldUp {
 impl HeldUp {
     /// Looks all up, and sorts those that may differ.
     fn look_up(&mut self, table: &mut DigestTable) -> Result<()> {
-        let answers = table.look_up(&self.rows);
-        let entries = self.batches.iter().flat_map(EntryBatch::iter);
-        for (entry, answer) in entries.zip(answers).filter(|(_, answer)| **answer != Answer::Equal) {
-            self.too_late |= *answer == Answer::SecondOfItsKey;
-            self.sorter.push(&entry)?;
+        let mut answers = table.look_up(&self.rows);
+        for batch in &self.batches {
+            let (of_batch, rest) = answers.split_at(batch.len());
+            answers = rest;
+            for (row, answer) in of_batch.iter().enumerate().filter(|(_, answer)| **answer != Answer::Equal) {
+                self.too_late |= *answer == Answer::SecondOfItsKey;
+                self.sorter.push(&batch.get(row))?;
+            }
         }
         self.batches.clear();
         self.rows.clear();
