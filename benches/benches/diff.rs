@@ -77,6 +77,10 @@ impl Inventory for InMemory {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 fn diff(criterion: &mut Criterion) {

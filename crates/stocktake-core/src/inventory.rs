@@ -89,6 +89,9 @@ pub trait Inventory: Debug + Send + Sync + 'static {
     /// # Panics
     /// As [`read`](Self::read).
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>>;
+
+    /// LIST requests that reading it has sent to the source so far, repeated ones included: 0 for a report, which costs the source nothing.
+    fn source_lists(&self) -> u64;
 }
 
 /// Says of each key of a column whether its entry is wanted.

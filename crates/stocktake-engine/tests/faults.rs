@@ -62,6 +62,10 @@ impl Inventory for Claims {
     ) -> futures::stream::BoxStream<'static, Result<stocktake_core::EntryBatch>> {
         stocktake_core::keep_wanted(self.read(part), wanted)
     }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 /// The entries of the bucket as they are now, as an inventory of later.

@@ -53,6 +53,7 @@ mod blocking;
 mod dir;
 mod error;
 mod facts;
+mod gang;
 mod key;
 mod listing;
 mod publish;

@@ -1,11 +1,12 @@
 //! A folder as its own inventory.
 //!
-//! The files are listed while they are read, in key order, so the listing is of
-//! no single moment and can't be repeated exactly; its record says so.
+//! The files are listed while they are read, by several threads, so the listing is
+//! of no single moment and can't be repeated exactly; its record says so. It has one
+//! part all the same: what each thread walks is found out on the way.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io, thread};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -17,27 +18,41 @@ use stocktake_core::{
 use crate::blocking::{self, Sender};
 use crate::error::failure;
 use crate::facts::{CLASS, Facts};
+use crate::gang::{EndOnDrop, Gang};
 use crate::source::location;
 use crate::walk::{self, Walk};
 
 /// An [`InventoryReader`] that walks a folder: one inventory of one part, made while it is read.
 ///
-/// Entries ascend by key. Symbolic links and special files are left out, with a
+/// Each file is listed once. The entries of a batch, and of a folder that fits in one,
+/// ascend by key; batches come as threads have filled them. Symbolic links and special files are left out, with a
 /// warning each; empty folders have no entry. A folder that can't be read ends
 /// the listing in an error: files are never taken as deleted because they could
 /// not be seen.
 ///
-/// Memory is that of the names of one folder for each level, and a few batches.
+/// Memory is that of the names of one folder for each level and thread, and a batch
+/// for each thread and a few more.
 #[derive(Clone)]
 pub struct FsListing {
     root: PathBuf,
+    threads: usize,
     clock: Arc<dyn Clock>,
 }
+
+/// Threads that walk, unless something else is said. On a local disk few are of use, over a network more.
+const THREADS: usize = 4;
 
 impl FsListing {
     /// The folder at `path`. The clock tells when a listing began.
     pub fn new(path: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { root: path.into(), clock }
+        Self { root: path.into(), threads: THREADS, clock }
+    }
+
+    /// The same folder, walked by so many threads; at least 1, default 4. Of 1, all entries ascend by key.
+    #[must_use]
+    pub fn with_concurrency(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
     }
 
     /// The folder.
@@ -81,7 +96,7 @@ impl InventoryReader for FsListing {
             let (location, problem) = (inventory.location.clone(), format!("it is not a listing of {self}"));
             return Err(Error::InventoryNotFound { location, problem });
         }
-        Ok(Arc::new(Files { root: self.root.clone(), info: self.info().await? }))
+        Ok(Arc::new(Files { root: self.root.clone(), threads: self.threads, info: self.info().await? }))
     }
 
     async fn discard(&self, inventory: &InventoryInfo) -> Result<()> {
@@ -93,6 +108,7 @@ impl InventoryReader for FsListing {
 #[derive(Debug)]
 struct Files {
     root: PathBuf,
+    threads: usize,
     info: InventoryInfo,
 }
 
@@ -107,32 +123,87 @@ impl Inventory for Files {
 
     fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
         assert_eq!(part, 0, "a listing has one part");
-        let root = self.root.clone();
-        blocking::stream(location(&self.root), move |sender| send_entries(&root, sender))
+        let (root, threads) = (self.root.clone(), self.threads);
+        blocking::stream(location(&self.root), move |sender| send_all(&root, threads, sender))
     }
 
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
-fn send_entries(root: &Path, sender: &Sender<EntryBatch>) -> Result<()> {
+fn send_all(root: &Path, threads: usize, sender: &Sender<EntryBatch>) -> Result<()> {
     let location = location(root);
     let failed = |source| failure(&location, "list the folder", source);
     let dir = walk::open_root(root).map_err(failed)?;
     let dir = dir.ok_or_else(|| Error::LocationNotFound { location: location.clone() })?;
     let mut walk = Walk::new(dir, b"", b"").map_err(failed)?;
+    // Most folders are no longer than this, and come in order.
     let mut batch = EntryBatch::default();
-    while let Some((path, facts)) = walk.next().map_err(failed)? {
+    while batch.len() < BATCH_ROWS
+        && let Some((path, facts)) = walk.next().map_err(failed)?
+    {
         push(&mut batch, &path, facts)?;
-        if batch.len() == BATCH_ROWS {
+    }
+    let whole = batch.len() < BATCH_ROWS;
+    if !batch.is_empty() {
+        sender.send(batch)?;
+    }
+    let mut skipped = walk.skipped();
+    if !whole {
+        skipped += send_by_threads(walk, threads, sender, &failed)?;
+    }
+    if skipped > 0 {
+        tracing::warn!(%location, skipped, "links and special files are not in the listing");
+    }
+    Ok(())
+}
+
+/// Sends what is left of a walk, and returns how many links and special files were left out on the way.
+fn send_by_threads(
+    walk: Walk,
+    threads: usize,
+    sender: &Sender<EntryBatch>,
+    failed: &(impl Fn(io::Error) -> Error + Sync),
+) -> Result<u64> {
+    let before = walk.skipped();
+    let gang = Gang::new(threads);
+    gang.give(walk);
+    let outcomes = thread::scope(|scope| {
+        let spawned: Vec<_> = (0..threads).map(|_| scope.spawn(|| send_shares(&gang, sender, failed))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        spawned.into_iter().map(join).collect::<Vec<Result<u64>>>()
+    });
+    Ok(outcomes.into_iter().sum::<Result<u64>>()? - before)
+}
+
+/// Sends what falls to one thread.
+fn send_shares(gang: &Gang, sender: &Sender<EntryBatch>, failed: &impl Fn(io::Error) -> Error) -> Result<u64> {
+    // Also of a thread that fails: the others need not go on.
+    let _end = EndOnDrop(gang);
+    let (mut batch, mut skipped) = (EntryBatch::default(), 0);
+    while let Some(mut walk) = gang.next() {
+        while !gang.is_ended()
+            && let Some((path, facts)) = walk.next().map_err(failed)?
+        {
+            push(&mut batch, &path, facts)?;
+            gang.share(&mut walk);
+            if batch.len() == BATCH_ROWS {
+                sender.send(std::mem::take(&mut batch))?;
+            }
+        }
+        skipped += walk.skipped();
+        if !batch.is_empty() {
             sender.send(std::mem::take(&mut batch))?;
         }
     }
-    if walk.skipped() > 0 {
-        tracing::warn!(%location, skipped = walk.skipped(), "links and special files are not in the listing");
-    }
-    if batch.is_empty() { Ok(()) } else { sender.send(batch) }
+    Ok(skipped)
 }
 
 fn push(batch: &mut EntryBatch, path: &[u8], facts: Facts) -> Result<()> {

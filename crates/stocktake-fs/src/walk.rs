@@ -6,9 +6,10 @@
 //! nothing else: its memory grows with the largest folders on one path, not with
 //! the number of files.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::vec;
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 
@@ -32,12 +33,17 @@ pub(crate) struct Walk {
 /// A folder the walk is in.
 #[derive(Debug)]
 struct Level {
-    dir: Dir,
+    dir: Arc<Dir>,
     /// The path of the folder, ending in `/` but for the root's, which is empty.
     path: Vec<u8>,
     /// What is still to be visited, ascending; names of folders end in `/`.
-    names: vec::IntoIter<Name>,
+    names: VecDeque<Name>,
+    /// How many of them are folders.
+    folders: usize,
 }
+
+/// Names of files that are worth giving away.
+const WORTH_GIVING: usize = 256;
 
 impl Walk {
     /// Begins a walk over the paths that begin with `prefix` and come after `after`.
@@ -56,12 +62,13 @@ impl Walk {
     /// The next file.
     pub(crate) fn next(&mut self) -> io::Result<Option<(Vec<u8>, Facts)>> {
         while let Some(level) = self.levels.last_mut() {
-            let Some(name) = level.names.next() else {
+            let Some(name) = level.names.pop_front() else {
                 self.levels.pop();
                 continue;
             };
             let path = [&level.path[..], &name.bytes].concat();
             if name.kind == FileType::Directory {
+                level.folders -= 1;
                 let dir = level.dir.folder(&name.bytes[..name.bytes.len() - 1]);
                 if let Some(dir) = unless_gone(dir)? {
                     self.enter(dir, path)?;
@@ -74,6 +81,23 @@ impl Walk {
             }
         }
         Ok(None)
+    }
+
+    /// Gives away the latter half of what is still to be visited in one folder: the highest that has
+    /// folders left, or else one with many files. `None` where there is no such folder.
+    ///
+    /// Both walks ascend by themselves, and no path is in both.
+    pub(crate) fn split(&mut self) -> Option<Self> {
+        let has_folders = |level: &&mut Level| level.folders > 0 && level.names.len() > 1;
+        let level = match self.levels.iter_mut().find(has_folders) {
+            Some(level) => level,
+            None => self.levels.iter_mut().find(|level| level.names.len() >= WORTH_GIVING)?,
+        };
+        let names = level.names.split_off(level.names.len() / 2);
+        let half = Level::new(Arc::clone(&level.dir), level.path.clone(), names);
+        level.folders -= half.folders;
+        let (prefix, after) = (self.prefix.clone(), self.after.clone());
+        Some(Self { prefix, after, levels: vec![half], skipped: 0 })
     }
 
     /// How many links and special files were left out so far.
@@ -105,7 +129,7 @@ impl Walk {
         }
         names.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes));
         names.shrink_to_fit();
-        self.levels.push(Level { dir, path, names: names.into_iter() });
+        self.levels.push(Level::new(Arc::new(dir), path, names.into()));
         Ok(())
     }
 
@@ -119,6 +143,13 @@ impl Walk {
         } else {
             path.starts_with(&self.prefix) && path > self.after
         }
+    }
+}
+
+impl Level {
+    fn new(dir: Arc<Dir>, path: Vec<u8>, names: VecDeque<Name>) -> Self {
+        let folders = names.iter().filter(|name| name.kind == FileType::Directory).count();
+        Self { dir, path, names, folders }
     }
 }
 
@@ -192,6 +223,35 @@ mod tests {
                     PATHS.into_iter().filter(|path| path.starts_with(prefix) && *path > after).collect();
                 assert_eq!(walk(folder.path(), prefix, after), expected, "{prefix:?} after {after:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_walk_that_is_split_again_and_again_visits_each_path_once() {
+        let mut paths: Vec<String> = PATHS.iter().map(|path| (*path).to_owned()).collect();
+        paths.extend((0..600).map(|number| format!("many/{number:03}")));
+        paths.extend((0..90).map(|number| format!("deep/{}/{}/{number:03}", number % 3, number % 7)));
+        let folder = folder_with(&paths.iter().map(String::as_str).collect::<Vec<_>>());
+        for every in 1..5 {
+            let mut walks = vec![Walk::new(Dir::root(folder.path()).unwrap(), b"", b"").unwrap()];
+            let (mut found, mut splits) = (Vec::new(), 0);
+            while let Some(mut walk) = walks.pop() {
+                let mut visited = Vec::new();
+                while let Some((path, _)) = walk.next().unwrap() {
+                    visited.push(String::from_utf8(path).unwrap());
+                    if visited.len().is_multiple_of(every) {
+                        let before = walks.len();
+                        walks.extend(walk.split());
+                        splits += walks.len() - before;
+                    }
+                }
+                assert!(visited.is_sorted());
+                found.append(&mut visited);
+            }
+            found.sort();
+            paths.sort();
+            assert_eq!(found, paths);
+            assert!(splits > 10, "{splits}");
         }
     }
 

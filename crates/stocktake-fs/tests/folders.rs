@@ -82,6 +82,34 @@ async fn a_listing_of_more_than_a_batch_is_complete() {
 }
 
 #[tokio::test]
+async fn each_file_comes_once_whatever_thread_walks_it() {
+    let folder = tempdir().unwrap();
+    let mut expected: Vec<String> = (0..BATCH_ROWS).map(|n| format!("flat/{n:05}")).collect();
+    expected.extend((0..6_000).map(|n| format!("deep/{}/{}/{}/{n}", n % 2, n % 11, n % 101)));
+    expected.extend((0..2_000).map(|n| format!("one-each/{n:04}/file")));
+    for path in &expected {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    expected.sort();
+    for threads in [1, 2, 8] {
+        let listing = FsListing::new(folder.path(), Arc::new(SystemClock)).with_concurrency(threads);
+        let inventory = listing.open(&listing.inventories().await.unwrap()[0]).await.unwrap();
+        let batches: Vec<_> = inventory.read(0).try_collect().await.unwrap();
+        let mut found =
+            batches.iter().flat_map(|batch| batch.iter().map(|entry| String::from_utf8_lossy(entry.key).into()));
+        let mut found: Vec<String> = found.by_ref().collect();
+        assert!(threads > 1 || found.is_sorted());
+        found.sort();
+        assert_eq!(found, expected);
+        // A reader that goes away leaves no thread waiting: the next round would never come.
+        let mut batches = inventory.read(0);
+        assert!(batches.try_next().await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_folder_that_is_not_there_is_not_an_empty_one() {
     let folder = tempdir().unwrap();
     let missing = folder.path().join("missing");

@@ -422,6 +422,10 @@ impl Inventory for Report {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared), Some(wanted))
     }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 /// What is known of an inventory. `found` is the bucket that files name, where the manifest does not.

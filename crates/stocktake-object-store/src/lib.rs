@@ -41,6 +41,8 @@ mod order;
 #[cfg(feature = "s3")]
 mod s3_list;
 mod settings;
+#[cfg(feature = "s3")]
+mod sharded;
 mod source;
 mod target;
 mod url;

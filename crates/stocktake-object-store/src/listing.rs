@@ -1,10 +1,14 @@
 //! A bucket as its own inventory, by LIST.
 //!
 //! How objects are listed is behind a small trait of this crate: any store by
-//! `object_store`, and S3 by requests that keep keys as they are.
+//! `object_store`, in one go; and S3 by requests that keep keys as they are, many at once.
+//!
+//! A listing has one part, whatever goes on inside: ranges of keys that lanes share
+//! are cut while they are read, so that their number is known only afterwards.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use futures::future;
@@ -20,13 +24,22 @@ use crate::key::{Prefix, exact_path};
 
 /// An [`InventoryReader`] that lists a store: one inventory of one part, made while it is read.
 ///
-/// Entries come in the store's order. That a bucket does not exist is found out
-/// while reading. Memory is a page of the listing and a few batches.
+/// That a bucket does not exist is found out while reading. What is there from the
+/// beginning of a reading to its end is listed once; what comes or goes meanwhile, at
+/// most once.
 ///
 /// Made by [`new`](Self::new), it lists through `object_store`, which knows no
 /// storage classes, drops a slash at the end of a key, and fails on keys it can't
-/// name. Made by `OpenStore::listing` of the feature `s3`, it keeps every key byte
-/// for byte and tells the class.
+/// name. Entries come in the store's order, by one request at a time; how many there
+/// are can't be seen, so a reading counts as one. Memory is a page and a few batches.
+///
+/// Made by `OpenStore::listing` of the feature `s3`, it keeps every key byte for byte
+/// and tells the class. The first two pages come in the store's order; a greater
+/// bucket is then listed by several requests at once, over ranges of keys that are
+/// found on the way, and batches of different ranges come as they come, each in the
+/// store's order. It takes a page for each request, some five that wait, and two
+/// thousand keys. Every request is counted, repeated ones too; when a stream is dropped,
+/// those under way run to their end.
 #[derive(Clone)]
 pub struct ObjectStoreListing {
     objects: Arc<dyn ListObjects>,
@@ -34,13 +47,17 @@ pub struct ObjectStoreListing {
     bucket: String,
     prefix: Prefix,
     scope: String,
+    concurrency: usize,
     clock: Arc<dyn Clock>,
 }
 
+/// Requests of a listing under way at once, unless something else is said.
+const CONCURRENCY: usize = 16;
+
 /// Lists the objects of a store.
 pub(crate) trait ListObjects: fmt::Debug + Send + Sync {
-    /// Yields every object whose key begins with `prefix`, and maybe others.
-    fn list(&self, prefix: &str) -> BoxStream<'static, Result<Entry>>;
+    /// Yields every object whose key begins with `prefix`, and maybe others, by up to so many requests at once. Each is counted in `sent`.
+    fn list(&self, prefix: &str, concurrency: usize, sent: &Arc<AtomicU64>) -> BoxStream<'static, Result<Vec<Entry>>>;
 
     /// The fields that its entries have.
     fn fields(&self) -> &'static [&'static str];
@@ -55,7 +72,7 @@ impl ObjectStoreListing {
 
     pub(crate) fn over(objects: Arc<dyn ListObjects>, location: Location, clock: Arc<dyn Clock>) -> Self {
         let (bucket, prefix, scope) = (String::new(), Prefix::default(), String::new());
-        Self { objects, location, bucket, prefix, scope, clock }
+        Self { objects, location, bucket, prefix, scope, concurrency: CONCURRENCY, clock }
     }
 
     /// The same store, known to be this bucket.
@@ -76,6 +93,13 @@ impl ObjectStoreListing {
     #[must_use]
     pub fn with_scope(mut self, scope: &str) -> Self {
         self.scope = scope.to_owned();
+        self
+    }
+
+    /// The same listing with up to so many requests at once; at least 1, default 16. Of 1, entries come in the store's order.
+    #[must_use]
+    pub fn with_concurrency(mut self, requests: usize) -> Self {
+        self.concurrency = requests.max(1);
         self
     }
 
@@ -107,7 +131,7 @@ impl InventoryReader for ObjectStoreListing {
             let (location, problem) = (inventory.location.clone(), format!("it is not a listing of {self}"));
             return Err(Error::InventoryNotFound { location, problem });
         }
-        Ok(Arc::new(Objects { listing: self.clone(), info: self.info() }))
+        Ok(Arc::new(Objects { listing: self.clone(), info: self.info(), sent: Arc::default() }))
     }
 
     async fn discard(&self, inventory: &InventoryInfo) -> Result<()> {
@@ -120,6 +144,7 @@ impl InventoryReader for ObjectStoreListing {
 struct Objects {
     listing: ObjectStoreListing,
     info: InventoryInfo,
+    sent: Arc<AtomicU64>,
 }
 
 impl Inventory for Objects {
@@ -133,18 +158,27 @@ impl Inventory for Objects {
 
     fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
         assert_eq!(part, 0, "a listing has one part");
-        let ObjectStoreListing { objects, prefix, scope, .. } = &self.listing;
+        let ObjectStoreListing { objects, prefix, scope, concurrency, .. } = &self.listing;
         let (below, wanted) = (prefix.as_str().len(), format!("{}{scope}", prefix.as_str()));
-        let entries = objects.list(&wanted).try_filter_map(move |entry| {
-            let key = entry.key.as_bytes();
-            let key = key.starts_with(wanted.as_bytes()).then(|| ObjectKey::from(&key[below..]));
-            future::ok(key.map(|key| Entry { key, ..entry }))
+        let pages = objects.list(&wanted, *concurrency, &self.sent);
+        let batches = pages.try_filter_map(move |page| {
+            let entries = page.into_iter().filter_map(|entry| {
+                let key =
+                    entry.key.as_bytes().starts_with(wanted.as_bytes()).then(|| &entry.key.as_bytes()[below..])?;
+                Some(Entry { key: ObjectKey::from(key), ..entry })
+            });
+            let entries: Vec<_> = entries.collect();
+            future::ready((!entries.is_empty()).then(|| EntryBatch::try_from(&entries[..])).transpose())
         });
-        entries.try_chunks(BATCH_ROWS).map(|batch| EntryBatch::try_from(&batch.map_err(|failed| failed.1)?[..])).boxed()
+        batches.boxed()
     }
 
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
+    }
+
+    fn source_lists(&self) -> u64 {
+        self.sent.load(Relaxed)
     }
 }
 
@@ -156,7 +190,7 @@ struct AnyStore {
 }
 
 impl ListObjects for AnyStore {
-    fn list(&self, prefix: &str) -> BoxStream<'static, Result<Entry>> {
+    fn list(&self, prefix: &str, _: usize, sent: &Arc<AtomicU64>) -> BoxStream<'static, Result<Vec<Entry>>> {
         let folder = match prefix.rsplit_once('/').map(|(folder, _)| exact_path(folder)).transpose() {
             Ok(folder) => folder,
             Err(problem) => {
@@ -164,9 +198,10 @@ impl ListObjects for AnyStore {
                 return stream::iter([Err(error)]).boxed();
             }
         };
+        sent.fetch_add(1, Relaxed);
         let location = self.location.clone();
         let objects = self.store.list(folder.as_ref()).map_err(move |error| failure(&location, "list", error));
-        objects.map_ok(|meta| entry(&meta)).boxed()
+        objects.map_ok(|meta| entry(&meta)).try_chunks(BATCH_ROWS).map_err(|failed| failed.1).boxed()
     }
 
     fn fields(&self) -> &'static [&'static str] {

@@ -1,16 +1,18 @@
 //! ListObjectsV2 with keys as they are.
 //!
-//! `object_store` signs the request, and this reads the answer: keys come
-//! percent-encoded, so that any byte string survives the XML, and each entry has
+//! `object_store` signs the request, and this reads the answer; which pages are
+//! asked for is decided in [`sharded`](crate::sharded). Keys come percent-encoded, so that any byte string survives the XML, and each entry has
 //! its storage class. A page that says it is not the last and does not say how to
 //! go on ends the listing in an error.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
 use object_store::Error as StoreError;
 use object_store::aws::AmazonS3;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
@@ -21,9 +23,10 @@ use stocktake_core::{ETag, ETagCode, Entry, EntryFlags, Error, Location, ObjectK
 
 use crate::error::{Meaning, failure};
 use crate::listing::ListObjects;
+use crate::sharded::{self, Ask, Limits, ListPages, Page, Start};
 
 /// How often a page is asked for again.
-const RETRIES: u32 = 3;
+const RETRIES: u32 = 5;
 /// How long to wait before the first repetition; twice as long before each further one.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// How long a signed request may take to arrive.
@@ -35,34 +38,30 @@ pub(crate) struct S3List {
     store: Arc<AmazonS3>,
     http: HttpClient,
     location: Location,
+    /// Requests sent, repeated ones included.
+    sent: Arc<AtomicU64>,
 }
 
 impl S3List {
     pub(crate) fn new(store: Arc<AmazonS3>, http: HttpClient, location: Location) -> Self {
-        Self { store, http, location }
+        Self { store, http, location, sent: Arc::default() }
     }
 
-    /// One page, asked for again while the store is in passing trouble.
-    async fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page> {
-        let mut attempt = 0;
-        loop {
-            match self.page_once(prefix, token).await {
-                Err(error) if attempt < RETRIES && Meaning::of(&error) == Meaning::Passing => {
-                    tokio::time::sleep(RETRY_PAUSE * 2_u32.pow(attempt)).await;
-                    attempt += 1;
-                }
-                outcome => return outcome.map_err(|error| failure(&self.location, "list", error)),
-            }
+    async fn page_once(&self, ask: &Ask<'_>) -> Result<Answer, StoreError> {
+        let limit = ask.limit.map(|limit| limit.to_string());
+        let mut query = vec![("list-type", "2"), ("encoding-type", "url"), ("prefix", ask.prefix)];
+        match &ask.start {
+            Start::Beginning => {}
+            Start::After(key) => query.push(("start-after", key)),
+            Start::Token(token) => query.push(("continuation-token", token)),
         }
-    }
-
-    async fn page_once(&self, prefix: &str, token: Option<&str>) -> Result<Page, StoreError> {
-        let mut query = vec![("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)];
-        query.extend(token.map(|token| ("continuation-token", token)));
+        query.extend(ask.by_folder.then_some(("delimiter", "/")));
+        query.extend(limit.as_deref().map(|limit| ("max-keys", limit)));
         let options = SignedUrlOptions::default().with_query(query);
         let mut get = HttpRequest::new(HttpRequestBody::empty());
         let url = self.store.signed_url_opts(get.method().clone(), &Path::ROOT, SIGNATURE_AGE, &options).await?;
         *get.uri_mut() = url.as_str().parse().map_err(generic)?;
+        self.sent.fetch_add(1, Relaxed);
         let (head, body) = self.http.execute(get).await.map_err(generic)?.into_parts();
         let body = body.bytes().await.map_err(generic)?;
         let text = String::from_utf8_lossy(&body);
@@ -72,30 +71,41 @@ impl S3List {
         }
         quick_xml::de::from_str(&text).map_err(generic)
     }
+
+    fn unreadable(&self, problem: String) -> Error {
+        Error::Rejected { location: self.location.clone(), action: "list".into(), source: problem.into() }
+    }
+}
+
+#[async_trait]
+impl ListPages for S3List {
+    async fn page(&self, ask: Ask<'_>) -> Result<Page> {
+        let mut attempt = 0;
+        let answer = loop {
+            match self.page_once(&ask).await {
+                Err(error) if attempt < RETRIES && Meaning::of(&error) == Meaning::Passing => {
+                    tokio::time::sleep(RETRY_PAUSE * 2_u32.pow(attempt)).await;
+                    attempt += 1;
+                }
+                outcome => break outcome.map_err(|error| failure(&self.location, "list", error))?,
+            }
+        };
+        answer.page().map_err(|problem| self.unreadable(problem))
+    }
+
+    fn location(&self) -> &Location {
+        &self.location
+    }
 }
 
 impl ListObjects for S3List {
-    fn list(&self, prefix: &str) -> BoxStream<'static, Result<Entry>> {
-        let first = Some((self.clone(), prefix.to_owned(), None::<String>));
-        let pages = stream::try_unfold(first, |state| async {
-            let Some((list, prefix, token)) = state else { return Ok(None) };
-            let mut page = list.page(&prefix, token.as_deref()).await?;
-            let next = page.next_token().map_err(|problem| list.unreadable(problem))?;
-            let entries = page.entries().map_err(|problem| list.unreadable(problem))?;
-            let state = next.map(|token| (list, prefix, Some(token)));
-            Ok(Some((stream::iter(entries.into_iter().map(Ok)), state)))
-        });
-        pages.try_flatten().boxed()
+    fn list(&self, prefix: &str, concurrency: usize, sent: &Arc<AtomicU64>) -> BoxStream<'static, Result<Vec<Entry>>> {
+        let pages = Self { sent: Arc::clone(sent), ..self.clone() };
+        sharded::list(Arc::new(pages), prefix, Limits::new(concurrency))
     }
 
     fn fields(&self) -> &'static [&'static str] {
         &["Key", "Size", "LastModifiedDate", "ETag", "StorageClass"]
-    }
-}
-
-impl S3List {
-    fn unreadable(&self, problem: String) -> Error {
-        Error::Rejected { location: self.location.clone(), action: "list".into(), source: problem.into() }
     }
 }
 
@@ -106,12 +116,20 @@ fn generic(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreE
 /// An answer to ListObjectsV2.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Page {
+struct Answer {
     is_truncated: bool,
     next_continuation_token: Option<String>,
     encoding_type: Option<String>,
     #[serde(default)]
     contents: Vec<Object>,
+    #[serde(default)]
+    common_prefixes: Vec<Folder>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Folder {
+    prefix: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +143,7 @@ struct Object {
     storage_class: Option<String>,
 }
 
-impl Page {
+impl Answer {
     /// How to ask for the next page; `None` after the last.
     fn next_token(&mut self) -> Result<Option<String>, String> {
         match self.next_continuation_token.take() {
@@ -135,9 +153,12 @@ impl Page {
         }
     }
 
-    fn entries(self) -> Result<Vec<Entry>, String> {
+    fn page(mut self) -> Result<Page, String> {
+        let next = self.next_token()?;
         let encoded = self.encoding_type.as_deref() == Some("url");
-        self.contents.into_iter().map(|object| object.entry(encoded)).collect()
+        let entries = self.contents.into_iter().map(|object| object.entry(encoded)).collect::<Result<_, _>>()?;
+        let folders = self.common_prefixes.into_iter().map(|folder| key(folder.prefix, encoded)).collect();
+        Ok(Page { entries, folders, next })
     }
 }
 
@@ -146,12 +167,16 @@ impl Object {
         let Self { key, size, last_modified, e_tag, storage_class } = self;
         let time =
             Timestamp::parse_rfc3339(&last_modified).ok_or_else(|| format!("{last_modified:?} is not a time"))?;
-        let key = if encoded { decode(&key) } else { key.into_bytes() };
+        let key = self::key(key, encoded);
         let mut entry = Entry::new(ObjectKey::new(key), size, time).with_class(storage_class.unwrap_or_default());
         entry.etag = e_tag.as_deref().map(ETag::new);
         entry.flags = entry.etag.as_ref().map_or(EntryFlags::NONE, |etag| flags(etag.code()));
         Ok(entry)
     }
+}
+
+fn key(text: String, encoded: bool) -> Vec<u8> {
+    if encoded { decode(&text) } else { text.into_bytes() }
 }
 
 /// Undoes `encoding-type=url`, which writes a space as `+` or as `%20`, and a plus sign always as `%2B`.
@@ -176,7 +201,7 @@ impl fmt::Debug for S3List {
 mod tests {
     use super::*;
 
-    fn page(truncated: &str, contents: &str) -> Page {
+    fn page(truncated: &str, contents: &str) -> Answer {
         let text = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
              <Name>b</Name>{truncated}<EncodingType>url</EncodingType>{contents}</ListBucketResult>"
@@ -195,7 +220,7 @@ mod tests {
     fn an_entry_has_its_key_byte_for_byte_and_its_class() {
         let md5 = "0cc175b9c0f1b6a831c399e269772661";
         let contents = object("+a+b%20c%2Bd%25/%E9%0A/", md5) + &object("x//y", &format!("{md5}-3"));
-        let entries = page("<IsTruncated>false</IsTruncated>", &contents).entries().unwrap();
+        let entries = page("<IsTruncated>false</IsTruncated>", &contents).page().unwrap().entries;
         assert_eq!(entries[0].key.as_bytes(), b" a b c+d%/\xe9\n/");
         assert_eq!((entries[0].size, entries[0].class.as_str()), (3, "GLACIER"));
         assert_eq!(entries[0].last_modified.to_string(), "2026-03-01T01:00:00.123Z");
@@ -210,6 +235,6 @@ mod tests {
         let next = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
         assert_eq!(page(next, "").next_token(), Ok(Some("t".to_owned())));
         assert!(page("<IsTruncated>true</IsTruncated>", "").next_token().is_err());
-        assert!(quick_xml::de::from_str::<Page>("<ListBucketResult><Name>b</Name></ListBucketResult>").is_err());
+        assert!(quick_xml::de::from_str::<Answer>("<ListBucketResult><Name>b</Name></ListBucketResult>").is_err());
     }
 }

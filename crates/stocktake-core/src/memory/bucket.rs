@@ -281,6 +281,10 @@ impl Inventory for Listing {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 impl fmt::Display for MemoryBucket {

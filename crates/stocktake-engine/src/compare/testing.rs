@@ -87,6 +87,10 @@ impl Inventory for ListedInventory {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 pub(super) fn listed(parts: Vec<Vec<Entry>>) -> Arc<ListedInventory> {

@@ -262,6 +262,10 @@ impl Inventory for Fickle {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, stocktake_core::Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 #[test]
