@@ -266,3 +266,55 @@ async fn entries(store: &OpenStore) -> Result<Vec<Entry>> {
 fn shown(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(|entry| entry.key.to_string()).collect()
 }
+
+/// Some thousand keys: flat ones, folders of many and of few, and names that stores order differently.
+fn spread_keys() -> Vec<String> {
+    let name = |number: usize| match number % 8 {
+        0 => format!("flat-{number:05}.bin"),
+        1 => format!("logs/2026-03-{:02}/{number:05}.gz", number / 8 % 28),
+        2 => format!("logs-old/{number:05}"),
+        3 => format!("logs.bak/ü/{:03}/{number}", number % 200),
+        // The folder that is cut while it is listed.
+        _ => format!("users/{:08x}/a b+%20.png", number.wrapping_mul(0x9e37_79b9) as u32),
+    };
+    (0..12_000).map(name).collect()
+}
+
+async fn put_all(bucket: &BucketUnderTest, keys: &[String]) {
+    for chunk in keys.chunks(50) {
+        futures::future::try_join_all(chunk.iter().map(|key| bucket.put(key.as_str(), "x"))).await.unwrap();
+    }
+}
+
+async fn keys_and_count(store: &OpenStore, concurrency: usize) -> Result<(Vec<String>, u64)> {
+    let listing = store.listing(Arc::new(SystemClock)).with_concurrency(concurrency);
+    let inventory = listing.open(&listing.inventories().await?[0]).await?;
+    let batches: Vec<_> = inventory.read(0).try_collect().await?;
+    let keys = batches.iter().flat_map(|batch| batch.iter().map(|entry| entry.to_entry().key.to_string()));
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort();
+    Ok((keys, inventory.source_lists()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_in_parts_shows_each_key_once_counts_its_requests_and_fails_as_a_whole() {
+    let spoilt = Spoilt::new();
+    let mut keys = spread_keys();
+    put_all(&spoilt.clean, &keys).await;
+    keys.sort();
+    for concurrency in [1, 3, 16] {
+        spoilt.proxy.reset_counts();
+        spoilt.proxy.inject(status(503, "SlowDown").of(RequestKind::List).after(4).times(3));
+        let (found, lists) = keys_and_count(&spoilt.store, concurrency).await.unwrap();
+        assert_eq!(found, keys);
+        assert_eq!(spoilt.proxy.counts(&spoilt.bucket), [(RequestKind::List, lists)].into());
+        assert!(lists < 80, "{lists} requests for 12 pages, by {concurrency} at once");
+        spoilt.proxy.clear_faults();
+    }
+    for after in 0..8 {
+        spoilt.proxy.inject(status(403, "AccessDenied").of(RequestKind::List).after(after).times(1));
+        let refused = keys_and_count(&spoilt.store, 16).await.unwrap_err();
+        assert!(matches!(refused, Error::AccessDenied { .. }), "{refused:?}");
+        spoilt.proxy.clear_faults();
+    }
+}
