@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use stocktake_core::{
     Catalog, ChangeCounts, Clock, Entropy, Error, Event, Inventory, InventoryInfo, InventoryReader, InventoryUse,
     JobCounters, JobId, JobSpec, JobSummary, Location, Observer, RequestCounts, Result, Scope, Snapshot,
-    SnapshotRecord, Source, Tally, Trigger,
+    SnapshotRecord, Source, Tally, Timestamp, Trigger,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::compare::{ChangeSet, CompareOptions, Guards, Side, compare};
 use crate::copy::{self, CopyJob, CopyOptions, Outlook, Progress, outlook};
 use crate::filter::FilterRules;
 use crate::select::{self, Choice};
+use crate::view::{InventoryState, ListingProbe, View, ViewChoice, ViewFacts, ViewRule, choose_view, probe_listing};
 use crate::{Meter, OpenVault};
 
 /// What to back up, and how.
@@ -37,6 +38,8 @@ pub struct BackupOptions {
     pub mode: BackupMode,
     /// Which inventory to use, how old it may be, and which bucket and prefix it must cover.
     pub inventory: Choice,
+    /// Whether the source may be listed instead. Default: it is not, or it is what was given as the inventories.
+    pub view: ViewRule,
     /// The source as it is recorded in the snapshot, without credentials.
     pub source: Location,
     /// How the comparison is done: memory, source path, stated prefix of the inventory.
@@ -60,6 +63,7 @@ impl BackupOptions {
             trigger: Trigger::Manual,
             mode: BackupMode::Incremental,
             inventory: Choice::default(),
+            view: ViewRule::default(),
             source,
             compare: CompareOptions::default(),
             filters: FilterRules::default(),
@@ -84,6 +88,7 @@ pub enum BackupMode {
 pub struct Backup {
     source: Arc<dyn Source>,
     inventories: Arc<dyn InventoryReader>,
+    listing: Option<Arc<dyn InventoryReader>>,
     vault: OpenVault,
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
@@ -106,7 +111,13 @@ impl Backup {
         let meter = Meter::new();
         let observer = Arc::new(());
         let cancel = CancellationToken::new();
-        Self { source, inventories, vault, catalog, clock, entropy, meter, observer, cancel }
+        Self { source, inventories, listing: None, vault, catalog, clock, entropy, meter, observer, cancel }
+    }
+
+    /// The listing of the source, for [`BackupOptions::view`] to fall back to or to choose.
+    #[must_use]
+    pub fn listing(self, listing: Arc<dyn InventoryReader>) -> Self {
+        Self { listing: Some(listing), ..self }
     }
 
     /// Tells `observer` what happens.
@@ -129,6 +140,9 @@ impl Backup {
 
     /// Chooses and checks an inventory, compares it, and says what a run will do. Writes nothing.
     ///
+    /// That the source is listed though inventories were given, or the other way
+    /// round, is told by an [`Event::Notice`] and by [`BackupPlan::view`].
+    ///
     /// # Errors
     /// - Those of choosing and reading an inventory; see [`Error::is_refusal`].
     /// - [`Error::GuardMassChange`]: a guard stopped it.
@@ -143,22 +157,97 @@ impl Backup {
             BackupMode::Full => None,
             BackupMode::Incremental => snapshots.into_iter().rev().find(|record| record.plan == options.plan),
         };
-        let infos = self.inventories.inventories().await?;
-        let last_use = last.as_ref().map(|record| &record.summary.inventory);
-        let info = select::choose(&infos, &options.inventory, started, last_use, &self.location())?;
-        select::check_prefix(info, &options.compare.path, &options.compare.inventory_prefix)?;
         let summary_scope = scope(&options);
-        let parent = self.parent(last, info, &summary_scope).await?;
-        let doomed = cleanup::doomed(options.delete_inventories, info, &infos);
-        let inventory = self.inventories.open(info).await?;
+        let Seen { reader, infos, info, choice: view, probed } =
+            self.see(&options, started, last.as_ref(), &summary_scope).await?;
+        select::check_prefix(&info, &options.compare.path, &options.compare.inventory_prefix)?;
+        let parent = self.parent(last, &info, &summary_scope).await?;
+        let doomed = cleanup::doomed(options.delete_inventories, &info, &infos);
+        let inventory = reader.open(&info).await?;
         let changes = self.compare(&options, parent.as_ref(), inventory.clone()).await?;
+        self.meter.listed(&*inventory);
+        probed.iter().for_each(|probed| self.meter.listed(&**probed));
         if let Some(parent) = &parent {
             options.guards.check(changes.counts(), &parent.record().total)?;
         }
         let to_copy = to_copy(&changes).await?;
         self.observer.on_event(&Event::Planned { counts: changes.counts(), to_copy: to_copy.tally });
         let scope = summary_scope;
-        Ok(BackupPlan { backup: self, options, started, scope, parent, inventory, doomed, changes, to_copy })
+        Ok(BackupPlan { backup: self, options, started, scope, parent, inventory, view, doomed, changes, to_copy })
+    }
+
+    /// The inventory or listing that the job rests on.
+    async fn see(
+        &self,
+        options: &BackupOptions,
+        now: Timestamp,
+        last: Option<&SnapshotRecord>,
+        scope: &Scope,
+    ) -> Result<Seen> {
+        let given = self.inventories_to_use(&self.inventories, options, now, last).await;
+        let (listing, budget) = match (&self.listing, &options.view) {
+            (_, ViewRule::Inventories) => return given,
+            (None, _) => {
+                return Err(Error::invalid("the source can't be listed instead: the backup was given no listing"));
+            }
+            (Some(listing), ViewRule::TraverseIfStale) => (listing, None),
+            (Some(listing), ViewRule::Choose(budget)) => (listing, Some(budget)),
+        };
+        let (given, inventory) = match (given, budget) {
+            (Err(error), _) if is_stale(&error) => (None, InventoryState::Unfit(error.to_string())),
+            (given @ Err(_), _) | (given @ Ok(_), None) => return given,
+            (Ok(given), Some(_)) => {
+                let info = given.info.clone();
+                (Some(given), InventoryState::Fresh(info))
+            }
+        };
+        let probed = match &given {
+            Some(_) => Some(self.probe(listing).await?),
+            None => None,
+        };
+        let same_scope = |record: &&SnapshotRecord| record.summary.scope == *scope;
+        let facts = ViewFacts {
+            inventory,
+            now,
+            last_objects: last.filter(same_scope).map(|record| record.total.objects),
+            probe: probed.as_ref().map(|(probe, _)| *probe),
+            budget: budget.cloned().unwrap_or_default(),
+        };
+        let choice = choose_view(&facts);
+        let message = format!("{}: {}", choice.view, choice.reason);
+        self.observer.on_event(&Event::Notice { message: &message });
+        let seen = match given.filter(|_| choice.view == View::Inventory) {
+            Some(given) => given,
+            None => self.inventories_to_use(listing, options, now, last).await?,
+        };
+        Ok(Seen { choice: Some(choice), probed: probed.map(|(_, listing)| listing), ..seen })
+    }
+
+    /// The inventory to use, of those that `reader` has.
+    async fn inventories_to_use(
+        &self,
+        reader: &Arc<dyn InventoryReader>,
+        options: &BackupOptions,
+        now: Timestamp,
+        last: Option<&SnapshotRecord>,
+    ) -> Result<Seen> {
+        let infos = reader.inventories().await?;
+        let last_use = last.map(|record| &record.summary.inventory);
+        let location = Location::new(reader.to_string());
+        let info = select::choose(&infos, &options.inventory, now, last_use, &location)?.clone();
+        Ok(Seen { reader: reader.clone(), infos, info, choice: None, probed: None })
+    }
+
+    /// Begins to list the source, to see what that costs.
+    async fn probe(&self, listing: &Arc<dyn InventoryReader>) -> Result<(ListingProbe, Arc<dyn Inventory>)> {
+        let infos = listing.inventories().await?;
+        let info = infos.first().ok_or_else(|| Error::invalid(format!("{listing} can't be listed")))?;
+        let opened = listing.open(info).await?;
+        let probe = tokio::select! {
+            () = self.cancel.cancelled() => Err(Error::Cancelled),
+            probe = probe_listing(&*opened, &*self.clock) => probe,
+        };
+        Ok((probe?, opened))
     }
 
     /// The snapshot to build on, unless the scope changed.
@@ -192,10 +281,21 @@ impl Backup {
         }
         compare(previous, current, &settings, self.entropy.as_ref(), self.observer.as_ref(), &self.cancel).await
     }
+}
 
-    fn location(&self) -> Location {
-        Location::new(self.inventories.to_string())
-    }
+/// How a job sees its source.
+struct Seen {
+    reader: Arc<dyn InventoryReader>,
+    infos: Vec<InventoryInfo>,
+    info: InventoryInfo,
+    choice: Option<ViewChoice>,
+    /// A listing that was begun and dropped. Its requests are counted once they have ended.
+    probed: Option<Arc<dyn Inventory>>,
+}
+
+/// Whether a listing may do instead: there is no inventory, or none that is young enough. One that is damaged, or of something else, is for its owner to see to.
+fn is_stale(error: &Error) -> bool {
+    matches!(error, Error::InventoryNotFound { .. } | Error::InventoryTooOld { .. } | Error::InventoryStale { .. })
 }
 
 fn check_name(name: &str, snapshots: &[SnapshotRecord]) -> Result<()> {
@@ -250,10 +350,11 @@ async fn to_copy(changes: &ChangeSet) -> Result<Forecast> {
 pub struct BackupPlan {
     backup: Backup,
     options: BackupOptions,
-    started: stocktake_core::Timestamp,
+    started: Timestamp,
     scope: Scope,
     parent: Option<Arc<dyn Snapshot>>,
     inventory: Arc<dyn Inventory>,
+    view: Option<ViewChoice>,
     doomed: Vec<InventoryInfo>,
     changes: ChangeSet,
     to_copy: Forecast,
@@ -263,6 +364,11 @@ impl BackupPlan {
     /// The inventory it rests on.
     pub fn inventory(&self) -> &InventoryInfo {
         self.inventory.info()
+    }
+
+    /// Why the source is seen as it is; `None` where there was nothing to decide.
+    pub fn view(&self) -> Option<&ViewChoice> {
+        self.view.as_ref()
     }
 
     /// The snapshot it builds on.
@@ -299,7 +405,7 @@ impl BackupPlan {
     /// Dropping the future commits nothing, unless it was already being committed;
     /// the list of snapshots tells.
     pub async fn run(self) -> Result<BackupReport> {
-        let Self { backup, options, started, scope, parent, inventory, doomed, changes, to_copy } = self;
+        let Self { backup, options, started, scope, parent, inventory, view, doomed, changes, to_copy } = self;
         let id = JobId::generate(started, backup.entropy.as_ref());
         let spec = JobSpec {
             id,
@@ -338,7 +444,7 @@ impl BackupPlan {
         let written = Tally { objects: requests.vault_put, bytes: backup.meter.vault_bytes().into() };
         // Only now: without the snapshot, the inventory would be needed again.
         let removals = cleanup::remove(&*backup.inventories, &doomed, &*backup.observer, &backup.cancel).await;
-        Ok(BackupReport { snapshot: record, written, requests, removals })
+        Ok(BackupReport { snapshot: record, written, requests, view, removals })
     }
 }
 
@@ -350,12 +456,7 @@ fn default_name(trigger: Trigger, id: JobId) -> String {
     format!("{kind}_{}", id.short())
 }
 
-fn summary(
-    scope: Scope,
-    info: &InventoryInfo,
-    as_of_end: stocktake_core::Timestamp,
-    mut counters: JobCounters,
-) -> JobSummary {
+fn summary(scope: Scope, info: &InventoryInfo, as_of_end: Timestamp, mut counters: JobCounters) -> JobSummary {
     counters.written.objects = counters.requests.vault_put;
     JobSummary {
         scope,
@@ -373,7 +474,7 @@ fn summary(
 }
 
 /// What a backup did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BackupReport {
     /// The snapshot, with its counters as of the moment before the commit.
     pub snapshot: SnapshotRecord,
@@ -381,6 +482,8 @@ pub struct BackupReport {
     pub written: Tally,
     /// Requests sent, the commit's included.
     pub requests: RequestCounts,
+    /// Why the source was seen as it was; `None` where there was nothing to decide.
+    pub view: Option<ViewChoice>,
     /// What became of the inventories that were to be removed, oldest first.
     pub removals: Vec<InventoryRemoval>,
 }

@@ -8,6 +8,7 @@
 //!
 //! - [`compare`]: what differs between two states, exactly, in bounded memory.
 //! - [`select`]: which inventory to use, and whether a parent can be built on.
+//! - [`choose_view`]: whether to use an inventory or to list the source.
 //! - [`Backup`]: plan, copy, pack, commit.
 //! - [`ContentReader`]: bytes of one object, straight from the vault.
 //! - [`Restore`]: many objects, to a target.
@@ -55,6 +56,7 @@ mod restore;
 mod retry;
 pub mod select;
 mod verify;
+mod view;
 
 pub use backup::{Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, Forecast, JobStatus};
 pub use cleanup::{DeleteInventories, InventoryRemoval};
@@ -65,3 +67,7 @@ pub use open::{OpenVault, Protection, SOFTWARE, init_vault, open_vault};
 pub use restore::{ConflictPolicy, Restore, RestoreOptions, RestoreReport};
 pub use retry::RetryingVault;
 pub use verify::{Damage, DataShare, Verify, VerifyReport};
+pub use view::{
+    InventoryState, ListingBudget, ListingEstimate, ListingProbe, View, ViewChoice, ViewFacts, ViewRule, choose_view,
+    probe_listing,
+};

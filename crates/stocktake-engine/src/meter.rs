@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use stocktake_core::{
-    BlobInfo, IfExists, NewObject, ObjectKey, ObjectRead, RequestCounts, Result, Source, Target, TargetObject, Vault,
-    VaultCapabilities, Wanted,
+    BlobInfo, IfExists, Inventory, NewObject, ObjectKey, ObjectRead, RequestCounts, Result, Source, Target,
+    TargetObject, Vault, VaultCapabilities, Wanted,
 };
 
 /// Counts requests by kind. Clones count together.
@@ -20,6 +20,7 @@ pub struct Meter(Arc<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     source_get: AtomicU64,
+    source_list: AtomicU64,
     vault_put: AtomicU64,
     vault_put_bytes: AtomicU64,
     vault_get: AtomicU64,
@@ -37,14 +38,14 @@ impl Meter {
         Self::default()
     }
 
-    /// The requests so far. HEAD and LIST of a source are not sent by a job;
-    /// the listing that replaces an inventory counts its own.
+    /// The requests so far. HEAD of a source is not sent by a job; LIST only by the
+    /// listing that replaces an inventory, once a job has read it.
     pub fn requests(&self) -> RequestCounts {
         let counts = &*self.0;
         RequestCounts {
             source_get: counts.source_get.load(Relaxed),
             source_head: 0,
-            source_list: 0,
+            source_list: counts.source_list.load(Relaxed),
             vault_put: counts.vault_put.load(Relaxed),
             vault_get: counts.vault_get.load(Relaxed),
             vault_head: counts.vault_head.load(Relaxed),
@@ -68,6 +69,11 @@ impl Meter {
     /// Counts a repeated call.
     pub(crate) fn retried(&self) {
         self.0.retries.fetch_add(1, Relaxed);
+    }
+
+    /// Counts what reading an inventory has cost the source, once it was read.
+    pub(crate) fn listed(&self, inventory: &dyn Inventory) {
+        self.0.source_list.fetch_add(inventory.source_lists(), Relaxed);
     }
 
     /// A source whose requests are counted here.

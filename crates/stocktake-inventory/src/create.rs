@@ -3,10 +3,17 @@
 //! A listing, a folder walk, or any other inventory is written in the layout of
 //! Amazon S3. The order of writing is the point: data files, manifest, symlink
 //! file, and the checksum last, since it is what makes an inventory ready.
-//! Interrupted at any moment, nothing is left that looks complete.
+//! Interrupted at any moment, nothing is left that looks complete. What is left are
+//! data files that no manifest names; they are told of by the next inventory that is made.
+//!
+//! Rows are gathered as they come, and a data file is encoded and written while those
+//! of the next ones are gathered.
+
+use std::collections::HashSet;
+use std::ops::Range;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use serde_json::json;
 use stocktake_core::{
@@ -32,8 +39,10 @@ pub struct CreateOptions {
     pub prefix: String,
     /// The id of the configuration, a folder of its own. Default: `stocktake`.
     pub config: String,
-    /// The most rows of a data file. Default: 500,000, some 40 MiB. One file is in memory at a time.
+    /// The most rows of a data file. Default: 250,000, some 20 MiB.
     pub rows_per_file: usize,
+    /// Data files that are encoded and written at once; at least 1. Default: 2.
+    pub files_at_once: usize,
 }
 
 impl CreateOptions {
@@ -45,7 +54,8 @@ impl CreateOptions {
             destination_bucket: destination_bucket.into(),
             prefix: String::new(),
             config: "stocktake".into(),
-            rows_per_file: 500_000,
+            rows_per_file: 250_000,
+            files_at_once: 2,
         }
     }
 
@@ -77,6 +87,13 @@ impl CreateOptions {
         self
     }
 
+    /// Encodes and writes so many data files at once.
+    #[must_use]
+    pub fn with_files_at_once(mut self, files: usize) -> Self {
+        self.files_at_once = files;
+        self
+    }
+
     /// The folder of the configuration.
     fn folder(&self) -> String {
         let prefix = self.prefix.trim_matches('/');
@@ -95,6 +112,9 @@ pub struct CreatedInventory {
     pub total: Tally,
     /// Data files, and their bytes.
     pub files: Tally,
+    /// Data files of the same configuration whose minute has no complete inventory, and their bytes: an attempt
+    /// that was interrupted has left them, unless it is still under way. No manifest names them.
+    pub leftovers: Tally,
 }
 
 /// Writes what `inventory` holds as an inventory into `vault`, the bucket or folder of inventories.
@@ -103,7 +123,9 @@ pub struct CreatedInventory {
 /// that has a complete inventory already, the next minute that has none; the
 /// manifest tells the exact time. What an interrupted attempt has left there is replaced.
 ///
-/// Memory is that of one data file; see [`CreateOptions::rows_per_file`].
+/// Memory is that of the rows of one data file more than are written at once, and of
+/// those files; see [`CreateOptions::rows_per_file`]. With the defaults and keys of
+/// ordinary length that is some 150 MiB.
 ///
 /// # Errors
 /// [`Error::BlobExists`] when the hour after is full of complete inventories;
@@ -118,16 +140,69 @@ pub async fn create_inventory(
     let created = inventory.info().created;
     let manifest = free_manifest(vault, options, created).await?;
     clear_attempt(vault, &manifest).await?;
-    let mut writer = DataWriter::new(vault, options, created, entropy);
-    for part in 0..inventory.parts() {
-        let mut batches = inventory.read(part);
-        while let Some(batch) = batches.try_next().await? {
-            writer.push(batch).await?;
+    let writer = DataWriter { vault, options, created, entropy, location: Location::new(vault.to_string()) };
+    let batches = stream::iter(0..inventory.parts()).map(|part| inventory.read(part)).flatten();
+    let files = gather(batches.boxed(), options.rows_per_file.max(1)).map_ok(|rows| writer.write(rows));
+    // In the order of the rows, so that what comes sorted stays so from file to file.
+    let files: Vec<WrittenFile> = files.try_buffered(options.files_at_once.max(1)).try_collect().await?;
+    write_manifest(vault, options, created, &manifest, &files).await?;
+    let leftovers = leftovers(vault, &options.folder()).await?;
+    let total = files.iter().map(|file| file.total).sum();
+    let files = files.iter().map(|file| Tally::one(file.size)).sum();
+    Ok(CreatedInventory { manifest, created, total, files, leftovers })
+}
+
+/// The rows of one data file.
+type Rows = Vec<(EntryBatch, Range<usize>)>;
+
+/// Gathers the rows of each data file.
+fn gather(batches: BoxStream<'_, Result<EntryBatch>>, rows_per_file: usize) -> BoxStream<'_, Result<Rows>> {
+    // What is left of the batch at hand, from a row on.
+    let state = (batches, None::<(EntryBatch, usize)>);
+    stream::try_unfold(state, move |(mut batches, mut rest)| async move {
+        let (mut rows, mut gathered) = (Rows::new(), 0);
+        while gathered < rows_per_file {
+            let next = match rest.take() {
+                Some(next) => Some(next),
+                None => batches.try_next().await?.map(|batch| (batch, 0)),
+            };
+            let Some((batch, start)) = next else { break };
+            let end = batch.len().min(start + rows_per_file - gathered);
+            gathered += end - start;
+            rest = (end < batch.len()).then(|| (batch.clone(), end));
+            rows.push((batch, start..end));
+        }
+        Ok((gathered > 0).then_some((rows, (batches, rest))))
+    })
+    .boxed()
+}
+
+/// The data files of a configuration that belong to no complete inventory.
+async fn leftovers(vault: &dyn Vault, folder: &str) -> Result<Tally> {
+    let (mut complete, mut left) = (HashSet::new(), Tally::default());
+    let data = format!("{folder}/data/");
+    let mut blobs = vault.list(&format!("{folder}/"), None);
+    while let Some(blob) = blobs.try_next().await? {
+        // Names ascend: those of dated folders come before those of data, and others after them.
+        if let Some(name) = blob.name.strip_prefix(&data) {
+            let begun = name.split('.').next().and_then(time_of).and_then(names::dated_folder);
+            if begun.is_some_and(|dated| !complete.contains(&dated)) {
+                left.add(blob.size);
+            }
+        } else if blob.name > data {
+            break;
+        } else if blob.name.ends_with(CHECKSUM) {
+            complete.insert(names::last_segment(names::folder(&blob.name)).to_owned());
         }
     }
-    let (files, total) = writer.finish().await?;
-    write_manifest(vault, options, created, &manifest, &files).await?;
-    Ok(CreatedInventory { manifest, created, total, files: files.iter().map(|file| Tally::one(file.size)).sum() })
+    Ok(left)
+}
+
+/// When the scan began that a data file is of, if it was written here.
+fn time_of(id: &str) -> Option<Timestamp> {
+    let id = id.parse::<JobId>().ok()?;
+    let millis = id.as_bytes()[..6].iter().fold(0_i64, |millis, byte| millis << 8 | i64::from(*byte));
+    Some(Timestamp::from_millis(millis))
 }
 
 /// Minutes after the scan's own in which a folder is looked for.
@@ -163,81 +238,39 @@ struct WrittenFile {
     name: String,
     size: u64,
     md5: String,
+    total: Tally,
 }
 
-/// Gathers rows into data files.
+/// Encodes and writes data files.
 struct DataWriter<'a> {
     vault: &'a dyn Vault,
     options: &'a CreateOptions,
     created: Timestamp,
     entropy: &'a dyn Entropy,
     location: Location,
-    encoder: Option<FileEncoder>,
-    rows_in_file: usize,
-    files: Vec<WrittenFile>,
-    total: Tally,
 }
 
-impl<'a> DataWriter<'a> {
-    fn new(vault: &'a dyn Vault, options: &'a CreateOptions, created: Timestamp, entropy: &'a dyn Entropy) -> Self {
-        Self {
-            vault,
-            options,
-            created,
-            entropy,
-            location: Location::new(vault.to_string()),
-            encoder: None,
-            rows_in_file: 0,
-            files: Vec::new(),
-            total: Tally::default(),
-        }
-    }
-
-    async fn push(&mut self, batch: EntryBatch) -> Result<()> {
-        self.total += batch.columns().sizes.iter().map(|size| Tally::one(*size)).sum::<Tally>();
-        let mut batch = batch;
-        let mut start = 0;
-        while start < batch.len() {
-            let end = batch.len().min(start + self.options.rows_per_file.max(1) - self.rows_in_file);
-            let mut encoder = match self.encoder.take() {
-                Some(encoder) => encoder,
-                None => FileEncoder::new(self.options.format, &self.options.source_bucket)?,
-            };
-            let work = move || encoder.push(&batch, start..end).map(|()| (encoder, batch));
-            let (encoder, rest) = blocking::run(&self.location, work).await?;
-            batch = rest;
-            self.encoder = Some(encoder);
-            self.rows_in_file += end - start;
-            if self.rows_in_file >= self.options.rows_per_file.max(1) {
-                self.finish_file().await?;
-            }
-            start = end;
-        }
-        Ok(())
-    }
-
-    async fn finish_file(&mut self) -> Result<()> {
-        let Some(encoder) = self.encoder.take() else { return Ok(()) };
+impl DataWriter<'_> {
+    async fn write(&self, rows: Rows) -> Result<WrittenFile> {
+        let (format, bucket) = (self.options.format, self.options.source_bucket.clone());
         let work = move || {
+            let (mut encoder, mut total) = (FileEncoder::new(format, &bucket)?, Tally::default());
+            for (batch, rows) in rows {
+                batch.columns().sizes[rows.clone()].iter().for_each(|size| total.add(*size));
+                encoder.push(&batch, rows)?;
+            }
             let bytes = encoder.finish()?;
             let md5 = hex::encode(Md5::digest(&bytes));
-            Ok((Bytes::from(bytes), md5))
+            Ok((Bytes::from(bytes), md5, total))
         };
-        let (bytes, md5) = blocking::run(&self.location, work).await?;
-        let ending = if self.options.format == InventoryFormat::Csv { "csv.gz" } else { "parquet" };
+        let (bytes, md5, total) = blocking::run(&self.location, work).await?;
+        let ending = if format == InventoryFormat::Csv { "csv.gz" } else { "parquet" };
         // A name is used once, also by attempts at the same minute.
         let id = JobId::generate(self.created, self.entropy);
         let name = format!("{}/data/{id}.{ending}", self.options.folder());
         let size = bytes.len() as u64;
         self.vault.create(&name, bytes).await?;
-        self.files.push(WrittenFile { name, size, md5 });
-        self.rows_in_file = 0;
-        Ok(())
-    }
-
-    async fn finish(mut self) -> Result<(Vec<WrittenFile>, Tally)> {
-        self.finish_file().await?;
-        Ok((self.files, self.total))
+        Ok(WrittenFile { name, size, md5, total })
     }
 }
 
@@ -250,7 +283,7 @@ async fn write_manifest(
 ) -> Result<()> {
     let listed: Vec<_> = files
         .iter()
-        .map(|WrittenFile { name, size, md5 }| json!({ "key": name, "size": size, "MD5checksum": md5 }))
+        .map(|WrittenFile { name, size, md5, .. }| json!({ "key": name, "size": size, "MD5checksum": md5 }))
         .collect();
     let (format, schema) = match options.format {
         InventoryFormat::Csv => ("CSV", CSV_SCHEMA),

@@ -60,10 +60,45 @@ pub fn open_source(location: &str, settings: &Settings) -> Result<OpenSource> {
 /// # Errors
 /// As [`open_source`].
 pub fn open_listing(location: &str, settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn InventoryReader>> {
+    listing(location, settings, clock, None)
+}
+
+/// The same, with so many requests to a bucket, or threads in a folder, at once. The
+/// defaults of [`open_listing`] are 16 and 4.
+///
+/// # Errors
+/// As [`open_source`].
+pub fn open_listing_at_once(
+    location: &str,
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    concurrency: usize,
+) -> Result<Arc<dyn InventoryReader>> {
+    listing(location, settings, clock, Some(concurrency))
+}
+
+fn listing(
+    location: &str,
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    concurrency: Option<usize>,
+) -> Result<Arc<dyn InventoryReader>> {
     Ok(match Place::open(location, settings)? {
-        Place::Folder(path) => Arc::new(FsListing::new(path, clock)),
+        Place::Folder(path) => {
+            let listing = FsListing::new(path, clock);
+            Arc::new(match concurrency {
+                Some(threads) => listing.with_concurrency(threads),
+                None => listing,
+            })
+        }
         #[cfg(feature = "s3")]
-        Place::Bucket(store) => Arc::new(store.listing(clock)),
+        Place::Bucket(store) => {
+            let listing = store.listing(clock);
+            Arc::new(match concurrency {
+                Some(requests) => listing.with_concurrency(requests),
+                None => listing,
+            })
+        }
     })
 }
 

@@ -69,8 +69,13 @@ impl Session {
         Ok(location::open_target(location, &settings(Role::Target))?)
     }
 
-    pub(crate) fn open_listing(&self, location: &str) -> Result<Arc<dyn InventoryReader>> {
-        Ok(location::open_listing(location, &settings(Role::Source), self.clock.clone())?)
+    /// The listing of a source, by so many requests or threads at once, or as many as the library holds for sensible.
+    pub(crate) fn open_listing(&self, location: &str, concurrency: Option<u16>) -> Result<Arc<dyn InventoryReader>> {
+        let (settings, clock) = (settings(Role::Source), self.clock.clone());
+        Ok(match concurrency {
+            Some(count) => location::open_listing_at_once(location, &settings, clock, count.into())?,
+            None => location::open_listing(location, &settings, clock)?,
+        })
     }
 
     pub(crate) fn open_inventory_store(&self, location: &str) -> Result<OpenInventoryStore> {

@@ -6,7 +6,8 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use stocktake::{
     Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, ChangeCounts, DeleteInventories, Forecast,
-    JobCounters, JobStatus, Location, OnArchived, OnChanged, RequestCounts, SnapshotId, SnapshotMode, Tally, Timestamp,
+    JobCounters, JobStatus, ListingBudget, Location, OnArchived, OnChanged, RequestCounts, SnapshotId, SnapshotMode,
+    Tally, Timestamp, ViewChoice, ViewFacts, ViewRule, choose_view,
 };
 use stocktake_examples::{bytes, count, peak_memory_bytes, seconds};
 
@@ -34,6 +35,32 @@ pub(crate) struct BackupArgs {
     /// List the source instead. This is also done where no inventory is given.
     #[arg(long)]
     traverse: bool,
+    /// What to do when no inventory is there, young enough and newer than the last one used: fail, list the source
+    /// instead, or, when it is merely the last one used again, skip the backup.
+    #[arg(
+        long,
+        value_name = "fail|skip|traverse",
+        requires = "inventory",
+        default_value = "fail",
+        hide_default_value = true
+    )]
+    on_stale: OnStale,
+    /// Choose between the inventory and listing the source by what a listing would cost, which is measured; the
+    /// summary and the dry run say why.
+    #[arg(long, requires = "inventory", conflicts_with = "on_stale")]
+    choose: bool,
+    /// List at most by so many requests when choosing.
+    #[arg(long, value_name = "N", requires = "choose", default_value = "1000")]
+    max_list_requests: u64,
+    /// List for at most so long when choosing.
+    #[arg(long, value_name = "D", value_parser = parse::duration, requires = "choose", default_value = "1m")]
+    max_list_time: Duration,
+    /// What a thousand LIST requests cost, in any currency, to be told when choosing.
+    #[arg(long, value_name = "PRICE", requires = "choose")]
+    list_price: Option<f64>,
+    /// LIST requests, or threads in a folder, at once. Default: 16 and 4.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    list_concurrency: Option<u16>,
     /// The line of snapshots that this one continues.
     #[arg(long, value_name = "NAME", default_value = "default")]
     plan: String,
@@ -94,6 +121,13 @@ enum DeleteInventory {
     All,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnStale {
+    Fail,
+    Skip,
+    Traverse,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Changed {
     Newer,
@@ -118,6 +152,9 @@ struct Summary<'a> {
     as_of_start: Timestamp,
     as_of_end: Option<Timestamp>,
     inventory: &'a str,
+    /// Why the source was listed or not, where that was not forced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<&'a ViewChoice>,
     #[serde(flatten)]
     changes: &'a ChangeCounts,
     #[serde(flatten)]
@@ -144,6 +181,14 @@ struct Copied {
     retries: u64,
 }
 
+/// A backup that there was no need of.
+#[derive(Serialize)]
+struct Skipped {
+    status: &'static str,
+    reason: String,
+    seconds: f64,
+}
+
 /// An inventory that a run would delete after its use.
 #[derive(Serialize)]
 struct WouldDelete<'a> {
@@ -156,9 +201,10 @@ struct WouldDelete<'a> {
 
 pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Outcome> {
     let source = session.open_source(&args.source)?;
+    let listing = session.open_listing(&args.source, args.list_concurrency)?;
     let inventories = match &args.inventory {
         Some(location) => session.open_inventories(location)?,
-        None => session.open_listing(&args.source)?,
+        None => listing.clone(),
     };
     let opened = session.open_vault(&args.vault).await?;
     let mut options = BackupOptions::new(source.location);
@@ -168,26 +214,50 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Outcome> 
     let progress = Progress::new(session, "copy");
     let (clock, entropy) = (session.clock.clone(), session.entropy.clone());
     let backup = Backup::new(source.source, inventories, opened.vault, opened.catalog, clock, entropy)
+        .listing(listing)
         .meter(session.meter.clone())
         .observer(progress.clone())
         .cancel(session.cancel.clone());
-    let plan = backup.plan(options).await?;
+    let plan = match backup.plan(options).await {
+        Err(stale @ stocktake::Error::InventoryStale { .. }) if args.on_stale == OnStale::Skip => {
+            progress.finish();
+            return skipped(stale.to_string(), session);
+        }
+        outcome => outcome?,
+    };
+    // With nothing forced and nothing to choose from, that is the reason.
+    let only_listing = args.inventory.is_none() && !args.traverse;
+    let only_listing = only_listing.then(|| choose_view(&ViewFacts::without_inventory(session.clock.now())));
+    let view = plan.view().or(only_listing.as_ref()).cloned();
     if args.dry_run {
         progress.finish();
-        return forecast(&plan, session);
+        return forecast(&plan, view.as_ref(), session);
     }
     let report = plan.run().await;
     progress.finish();
-    done(&report?, session)
+    done(&report?, view.as_ref(), session)
 }
 
 impl BackupArgs {
+    fn budget(&self) -> ListingBudget {
+        let mut budget = ListingBudget::default();
+        budget.requests = self.max_list_requests;
+        budget.seconds = self.max_list_time.as_secs_f64();
+        budget.price_per_thousand = self.list_price;
+        budget
+    }
+
     /// Carries the arguments over into the library's options.
     fn apply(&self, options: &mut BackupOptions) {
         options.plan.clone_from(&self.plan);
         options.name.clone_from(&self.name);
         options.mode = if self.full { BackupMode::Full } else { BackupMode::Incremental };
         options.inventory.max_age = self.max_inventory_age;
+        options.view = match self.on_stale {
+            _ if self.choose => ViewRule::Choose(self.budget()),
+            OnStale::Traverse => ViewRule::TraverseIfStale,
+            OnStale::Fail | OnStale::Skip => ViewRule::Inventories,
+        };
         options.delete_inventories = match self.delete_inventory {
             DeleteInventory::No => DeleteInventories::No,
             DeleteInventory::Current => DeleteInventories::Current,
@@ -213,8 +283,16 @@ impl BackupArgs {
     }
 }
 
+/// Tells that there was nothing to do.
+fn skipped(reason: String, session: &Session) -> Result<Outcome> {
+    let table = Table::new().line("skipped", &reason);
+    let summary = Skipped { status: "skipped", reason, seconds: session.elapsed().as_secs_f64() };
+    session.output.summary(&summary, table)?;
+    Ok(Outcome::Done)
+}
+
 /// Tells what a run would do.
-fn forecast(plan: &BackupPlan, session: &Session) -> Result<Outcome> {
+fn forecast(plan: &BackupPlan, view: Option<&ViewChoice>, session: &Session) -> Result<Outcome> {
     let (changes, forecast) = (plan.changes().counts(), plan.forecast());
     let doomed = plan.inventories_to_delete();
     for info in doomed {
@@ -232,6 +310,7 @@ fn forecast(plan: &BackupPlan, session: &Session) -> Result<Outcome> {
         as_of_start: plan.inventory().created,
         as_of_end: None,
         inventory: plan.inventory().location.as_str(),
+        view,
         changes,
         copied: None,
         requests: session.meter.requests(),
@@ -240,7 +319,8 @@ fn forecast(plan: &BackupPlan, session: &Session) -> Result<Outcome> {
         seconds: session.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     };
-    let table = change_lines(Table::new().line("inventory", summary.inventory), changes)
+    let head = view_line(Table::new().line("inventory", summary.inventory), view);
+    let table = change_lines(head, changes)
         .line("would copy", objects(&forecast.tally))
         .line("source requests", format!("{} GET", count(forecast.source_get)))
         .tally("archived", &forecast.archived);
@@ -249,7 +329,7 @@ fn forecast(plan: &BackupPlan, session: &Session) -> Result<Outcome> {
 }
 
 /// Tells what a run did.
-fn done(report: &BackupReport, session: &Session) -> Result<Outcome> {
+fn done(report: &BackupReport, view: Option<&ViewChoice>, session: &Session) -> Result<Outcome> {
     let record = &report.snapshot;
     let JobCounters { changes, copied, newer, vanished, archived, failed, deduplicated, retries, .. } =
         record.summary.counters;
@@ -268,6 +348,7 @@ fn done(report: &BackupReport, session: &Session) -> Result<Outcome> {
         as_of_start: record.summary.as_of_start,
         as_of_end: Some(record.summary.as_of_end),
         inventory: record.summary.inventory.location.as_str(),
+        view,
         changes: &changes,
         copied: Some(Copied { copied, vanished, newer, archived, failed, deduplicated, written, retries }),
         requests: report.requests,
@@ -276,8 +357,9 @@ fn done(report: &BackupReport, session: &Session) -> Result<Outcome> {
         seconds: session.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     };
-    let RequestCounts { source_get, vault_put, .. } = report.requests;
-    let head = Table::new().line("snapshot", format!("{} ({})", record.name, record.id));
+    let RequestCounts { source_get, source_list, vault_put, .. } = report.requests;
+    let head = view_line(Table::new().line("snapshot", format!("{} ({})", record.name, record.id)), view);
+    let source = format!("{} GET and {} LIST to the source", count(source_get), count(source_list));
     let table = change_lines(head, &changes)
         .line("copied", objects(&copied))
         .tally("newer than inventory", &newer)
@@ -285,10 +367,17 @@ fn done(report: &BackupReport, session: &Session) -> Result<Outcome> {
         .tally("archived", &archived)
         .tally("failed", &failed)
         .line("written", format!("{} in {} vault objects", bytes(written.bytes), count(written.objects)))
-        .line("requests", format!("{} GET to the source, {} PUT to the vault", count(source_get), count(vault_put)))
+        .line("requests", format!("{source}, {} PUT to the vault", count(vault_put)))
         .line("time", seconds(session.elapsed()));
     session.output.summary(&summary, table)?;
     Ok(outcome)
+}
+
+fn view_line(table: Table, view: Option<&ViewChoice>) -> Table {
+    match view {
+        Some(ViewChoice { view, reason, .. }) => table.line("view", format!("{view}: {reason}")),
+        None => table,
+    }
 }
 
 fn change_lines(table: Table, changes: &ChangeCounts) -> Table {

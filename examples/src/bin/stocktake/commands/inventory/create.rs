@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use stocktake::inventory::{CreateOptions, create_inventory};
 use stocktake::{InventoryFormat, Tally, Timestamp};
-use stocktake_examples::{bytes, count, seconds};
+use stocktake_examples::{bytes, count, peak_memory_bytes, seconds};
 
 use crate::exit::{Outcome, Result};
 use crate::session::Session;
@@ -21,6 +21,12 @@ pub(crate) struct CreateArgs {
     /// How its files are written.
     #[arg(long, default_value = "parquet")]
     format: Format,
+    /// LIST requests, or threads in a folder, at once. Default: 16 and 4.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: Option<u16>,
+    /// Rows of a data file at most. A few files are in memory at a time.
+    #[arg(long, value_name = "N", default_value = "250000", value_parser = clap::value_parser!(u32).range(1..))]
+    rows_per_file: u32,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -37,18 +43,24 @@ struct Summary {
     listed: Tally,
     files: u64,
     bytes: u128,
+    /// Data files of attempts that were interrupted.
+    leftovers: Tally,
+    /// LIST requests to the source.
+    source_list: u64,
     seconds: f64,
+    peak_memory_bytes: Option<u64>,
 }
 
 pub(crate) async fn run(args: CreateArgs, session: &Session) -> Result<Outcome> {
     let bucket = session.open_source(&args.source)?.bucket;
-    let listing = session.open_listing(&args.source)?;
+    let listing = session.open_listing(&args.source, args.concurrency)?;
     let to = session.open_inventory_store(&args.to)?;
     let format = match args.format {
         Format::Parquet => InventoryFormat::Parquet,
         Format::Csv => InventoryFormat::Csv,
     };
     let options = CreateOptions::new(bucket, to.bucket).with_prefix(to.prefix).with_format(format);
+    let options = options.with_rows_per_file(args.rows_per_file as usize);
     let [info] = &listing.inventories().await?[..] else {
         return Err(stocktake::Error::invalid(format!("{} can't be listed", args.source)).into());
     };
@@ -61,12 +73,20 @@ pub(crate) async fn run(args: CreateArgs, session: &Session) -> Result<Outcome> 
         listed: created.total,
         files: created.files.objects,
         bytes: created.files.bytes,
+        leftovers: created.leftovers,
+        source_list: listed.source_lists(),
         seconds: session.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes(),
     };
+    if summary.leftovers.objects > 0 {
+        let text = "data files that no manifest names were left by interrupted runs, or belong to one under way";
+        session.output.note(format!("{} {text}", count(summary.leftovers.objects)))?;
+    }
     let table = Table::new()
         .line("inventory", &summary.inventory)
         .line("listed", objects(&summary.listed))
         .line("written", format!("{} in {} files", bytes(summary.bytes), count(summary.files)))
+        .line("requests", format!("{} LIST to the source", count(summary.source_list)))
         .line("time", seconds(session.elapsed()));
     session.output.summary(&summary, table)?;
     Ok(Outcome::Done)
