@@ -146,7 +146,7 @@ pub async fn create_inventory(
     // In the order of the rows, so that what comes sorted stays so from file to file.
     let files: Vec<WrittenFile> = files.try_buffered(options.files_at_once.max(1)).try_collect().await?;
     write_manifest(vault, options, created, &manifest, &files).await?;
-    let leftovers = leftovers(vault, &options.folder()).await?;
+    let leftovers = leftovers(vault, &options.folder(), created, &manifest).await?;
     let total = files.iter().map(|file| file.total).sum();
     let files = files.iter().map(|file| Tally::one(file.size)).sum();
     Ok(CreatedInventory { manifest, created, total, files, leftovers })
@@ -177,16 +177,19 @@ fn gather(batches: BoxStream<'_, Result<EntryBatch>>, rows_per_file: usize) -> B
     .boxed()
 }
 
-/// The data files of a configuration that belong to no complete inventory.
-async fn leftovers(vault: &dyn Vault, folder: &str) -> Result<Tally> {
+/// The data files of a configuration that belong to no complete inventory, nor to the one
+/// with this manifest, which was just made.
+async fn leftovers(vault: &dyn Vault, folder: &str, created: Timestamp, manifest: &str) -> Result<Tally> {
     let (mut complete, mut left) = (HashSet::new(), Tally::default());
+    let own = names::last_segment(names::folder(manifest));
     let data = format!("{folder}/data/");
     let mut blobs = vault.list(&format!("{folder}/"), None);
     while let Some(blob) = blobs.try_next().await? {
         // Names ascend: those of dated folders come before those of data, and others after them.
         if let Some(name) = blob.name.strip_prefix(&data) {
-            let begun = name.split('.').next().and_then(time_of).and_then(names::dated_folder);
-            if begun.is_some_and(|dated| !complete.contains(&dated)) {
+            let Some(begun) = name.split('.').next().and_then(time_of) else { continue };
+            let dated = names::dated_folder(begun).unwrap_or_default();
+            if !complete.contains(&dated) || (dated == own && begun != created) {
                 left.add(blob.size);
             }
         } else if blob.name > data {

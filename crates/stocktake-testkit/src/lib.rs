@@ -5,6 +5,7 @@
 //! - [`wrappers`]: vaults and sources that record their calls, and that fail as planned.
 //! - `seaweed` and `proxy`, with the feature `servers`: a real S3 server on
 //!   loopback, and a proxy before it that counts requests and injects faults.
+//! - `virtual_bucket`, with the same feature: a bucket of millions of keys that is only ever listed.
 //! - `python`, with the same feature: programs from PyPI that tests are held against.
 //! - `inventories`, with the feature of that name: inventories as clouds deliver them.
 //!
@@ -31,4 +32,6 @@ pub mod proxy;
 pub mod python;
 #[cfg(feature = "servers")]
 pub mod seaweed;
+#[cfg(feature = "servers")]
+pub mod virtual_bucket;
 pub mod wrappers;

@@ -9,6 +9,8 @@ use std::process::Command;
 
 /// DuckDB, which reads Parquet without us.
 pub const DUCKDB: &str = "duckdb==2.0.0";
+/// Amazon's own client, which lists buckets without us.
+pub const BOTO3: &str = "boto3==1.44.5";
 
 /// A folder below the build folder that all tests share.
 pub(crate) fn shared_folder() -> PathBuf {
