@@ -67,7 +67,7 @@ pub trait Inventory: Debug + Send + Sync + 'static {
     /// What is known of it.
     fn info(&self) -> &InventoryInfo;
 
-    /// How many parts it has: files of a report, shards of a listing. May be 0.
+    /// How many parts it has: files of a report. A listing has one, however many requests it sends at once: its shards are found while it is read. May be 0.
     fn parts(&self) -> usize;
 
     /// Streams the entries of one part.

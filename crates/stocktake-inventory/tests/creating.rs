@@ -2,17 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use stocktake_core::memory::{MemoryBucket, MemoryVault};
 use stocktake_core::{
-    Entry, Error, Inventory, InventoryFormat, InventoryReader, InventoryVersions, SeededEntropy, Vault,
+    ETagCode, Entry, EntryBatch, EntryRef, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader,
+    InventoryVersions, KeyFilter, Location, Result, SeededEntropy, Timestamp, Vault, keep_wanted,
 };
 use stocktake_inventory::{CreateOptions, ManifestReader, create_inventory};
 use stocktake_testkit::conformance::InventoryUnderTest;
 use stocktake_testkit::conformance::inventory::read_all;
 use stocktake_testkit::conformance::keys::hostile;
 use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, write};
+use stocktake_testkit::wrappers::FaultyVault;
 
 const BASE: &str = "s3://inventories";
 
@@ -121,6 +124,123 @@ async fn an_inventory_that_fails_to_be_read_leaves_nothing_that_looks_ready() {
     assert!(matches!(outcome, Err(Error::InventoryCorrupt { .. })), "{outcome:?}");
     let reader = ManifestReader::new(Arc::new(vault), "", BASE);
     assert_eq!(reader.inventories().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn stopped_at_any_call_nothing_looks_ready_and_the_next_attempt_is_whole() {
+    let original = original().await;
+    for stop in 0.. {
+        let store = MemoryVault::new();
+        let vault = FaultyVault::new(store.clone());
+        vault.plan().stop_at(stop);
+        let outcome =
+            create_inventory(&*original, &vault, &options(InventoryFormat::Csv), &SeededEntropy::new(1)).await;
+        let reader = ManifestReader::new(Arc::new(store.clone()), "", BASE);
+        let ready = reader.inventories().await.unwrap().into_iter().filter(|info| info.not_ready.is_none()).count();
+        // The checksum is the last that is written; telling of leftovers comes after it.
+        let has_checksum = store.names().iter().any(|name| name.ends_with("manifest.checksum"));
+        assert_eq!(ready, usize::from(has_checksum), "stopped at call {stop}");
+        if let Ok(created) = outcome {
+            assert_eq!((created.total.objects, created.leftovers.objects), (2_000, 0));
+            return assert!(stop > 6, "{stop}");
+        }
+        if ready == 0 {
+            let files = store.names().iter().filter(|name| name.contains("/data/")).count();
+            let again =
+                create_inventory(&*original, &store, &options(InventoryFormat::Csv), &SeededEntropy::new(2)).await;
+            let again = again.unwrap();
+            assert_eq!(again.total.objects, 2_000);
+            // Data of the same scan can't be told from its own.
+            assert!(files == 0 || again.leftovers.objects == 0);
+            let info = reader.inventories().await.unwrap().remove(0);
+            assert_eq!(read_all(&*reader.open(&info).await.unwrap()).await.unwrap().len(), 2_000);
+        }
+    }
+}
+
+#[tokio::test]
+async fn data_that_an_earlier_scan_has_left_is_told_of() {
+    let bucket = MemoryBucket::new("photos");
+    bucket.put("a", "bytes");
+    let vault = MemoryVault::new();
+    let listed = async || bucket.open(&bucket.inventories().await.unwrap()[0]).await.unwrap();
+    let options = options(InventoryFormat::Csv);
+    // The bucket's clock goes on with each object, so that the scans begin at times of their own.
+    let first = create_inventory(&*listed().await, &vault, &options, &SeededEntropy::new(1)).await.unwrap();
+    vault.delete(&first.manifest.replace(".json", ".checksum")).await.unwrap();
+    bucket.put("b", "bytes");
+    let second = create_inventory(&*listed().await, &vault, &options, &SeededEntropy::new(2)).await.unwrap();
+    assert!(second.created > first.created);
+    assert_eq!(second.leftovers, first.files);
+    let reader = ManifestReader::new(Arc::new(vault), "", BASE);
+    assert_eq!(reader.inventories().await.unwrap().iter().filter(|info| info.not_ready.is_none()).count(), 1);
+}
+
+#[tokio::test]
+async fn a_million_rows_come_back_as_they_were() {
+    const ROWS: u64 = 1_000_000;
+    let vault = Arc::new(MemoryVault::new());
+    let options = CreateOptions::new("photos", "inventories").with_format(InventoryFormat::Parquet);
+    let created = create_inventory(&Made(ROWS), &*vault, &options, &SeededEntropy::new(7)).await.unwrap();
+    assert_eq!((created.total.objects, created.files.objects), (ROWS, 4));
+    let reader = ManifestReader::new(vault, "", BASE);
+    let opened = reader.open(&reader.inventories().await.unwrap()[0]).await.unwrap();
+    let mut expected = Synthetic::new(ROWS).before().flat_map(|batch| rows_of(&batch)).peekable();
+    for part in 0..opened.parts() {
+        let mut batches = opened.read(part);
+        while let Some(batch) = batches.try_next().await.unwrap() {
+            assert!(rows_of(&batch).into_iter().eq(expected.by_ref().take(batch.len())), "in the order of the rows");
+        }
+    }
+    assert_eq!(expected.peek(), None);
+}
+
+/// What a comparison rests on, of each row.
+fn rows_of(batch: &EntryBatch) -> Vec<(Vec<u8>, u64, i64, ETagCode, String)> {
+    let row = |entry: EntryRef<'_>| {
+        let EntryRef { key, size, last_modified, etag, class, .. } = entry;
+        (key.to_vec(), size, last_modified.as_millis(), etag.code, class.to_owned())
+    };
+    batch.iter().map(row).collect()
+}
+
+/// A listing of so many entries that nobody holds.
+#[derive(Debug)]
+struct Made(u64);
+
+impl Inventory for Made {
+    fn info(&self) -> &InventoryInfo {
+        static INFO: LazyLock<InventoryInfo> = LazyLock::new(|| InventoryInfo {
+            location: Location::new("made:"),
+            created: Timestamp::from_millis(1_772_326_800_000),
+            bucket: "photos".into(),
+            format: InventoryFormat::Listing,
+            files: 0,
+            bytes: 0,
+            fields: Vec::new(),
+            versions: InventoryVersions::Current,
+            configuration: String::new(),
+            not_ready: None,
+            repeatable: true,
+        });
+        &INFO
+    }
+
+    fn parts(&self) -> usize {
+        1
+    }
+
+    fn read(&self, _: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        stream::iter(Synthetic::new(self.0).before().map(Ok)).boxed()
+    }
+
+    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
+        keep_wanted(self.read(part), wanted)
+    }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 #[tokio::test]
