@@ -5,6 +5,8 @@
 //! tells exactly what will be done, and nothing was written. [`BackupPlan::run`]
 //! copies, packs, and commits.
 
+mod see;
+
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -21,8 +23,9 @@ use crate::compare::{ChangeSet, CompareOptions, Guards, Side, compare};
 use crate::copy::{self, CopyJob, CopyOptions, Outlook, Progress, outlook};
 use crate::filter::FilterRules;
 use crate::select::{self, Choice};
-use crate::view::{InventoryState, ListingProbe, View, ViewChoice, ViewFacts, ViewRule, choose_view, probe_listing};
+use crate::view::{ViewChoice, ViewRule};
 use crate::{Meter, OpenVault};
+use see::Seen;
 
 /// What to back up, and how.
 #[derive(Clone, Debug)]
@@ -176,80 +179,6 @@ impl Backup {
         Ok(BackupPlan { backup: self, options, started, scope, parent, inventory, view, doomed, changes, to_copy })
     }
 
-    /// The inventory or listing that the job rests on.
-    async fn see(
-        &self,
-        options: &BackupOptions,
-        now: Timestamp,
-        last: Option<&SnapshotRecord>,
-        scope: &Scope,
-    ) -> Result<Seen> {
-        let given = self.inventories_to_use(&self.inventories, options, now, last).await;
-        let (listing, budget) = match (&self.listing, &options.view) {
-            (_, ViewRule::Inventories) => return given,
-            (None, _) => {
-                return Err(Error::invalid("the source can't be listed instead: the backup was given no listing"));
-            }
-            (Some(listing), ViewRule::TraverseIfStale) => (listing, None),
-            (Some(listing), ViewRule::Choose(budget)) => (listing, Some(budget)),
-        };
-        let (given, inventory) = match (given, budget) {
-            (Err(error), _) if is_stale(&error) => (None, InventoryState::Unfit(error.to_string())),
-            (given @ Err(_), _) | (given @ Ok(_), None) => return given,
-            (Ok(given), Some(_)) => {
-                let info = given.info.clone();
-                (Some(given), InventoryState::Fresh(info))
-            }
-        };
-        let probed = match &given {
-            Some(_) => Some(self.probe(listing).await?),
-            None => None,
-        };
-        let same_scope = |record: &&SnapshotRecord| record.summary.scope == *scope;
-        let facts = ViewFacts {
-            inventory,
-            now,
-            last_objects: last.filter(same_scope).map(|record| record.total.objects),
-            probe: probed.as_ref().map(|(probe, _)| *probe),
-            budget: budget.cloned().unwrap_or_default(),
-        };
-        let choice = choose_view(&facts);
-        let message = format!("{}: {}", choice.view, choice.reason);
-        self.observer.on_event(&Event::Notice { message: &message });
-        let seen = match given.filter(|_| choice.view == View::Inventory) {
-            Some(given) => given,
-            None => self.inventories_to_use(listing, options, now, last).await?,
-        };
-        Ok(Seen { choice: Some(choice), probed: probed.map(|(_, listing)| listing), ..seen })
-    }
-
-    /// The inventory to use, of those that `reader` has.
-    async fn inventories_to_use(
-        &self,
-        reader: &Arc<dyn InventoryReader>,
-        options: &BackupOptions,
-        now: Timestamp,
-        last: Option<&SnapshotRecord>,
-    ) -> Result<Seen> {
-        let infos = reader.inventories().await?;
-        let last_use = last.map(|record| &record.summary.inventory);
-        let location = Location::new(reader.to_string());
-        let info = select::choose(&infos, &options.inventory, now, last_use, &location)?.clone();
-        Ok(Seen { reader: reader.clone(), infos, info, choice: None, probed: None })
-    }
-
-    /// Begins to list the source, to see what that costs.
-    async fn probe(&self, listing: &Arc<dyn InventoryReader>) -> Result<(ListingProbe, Arc<dyn Inventory>)> {
-        let infos = listing.inventories().await?;
-        let info = infos.first().ok_or_else(|| Error::invalid(format!("{listing} can't be listed")))?;
-        let opened = listing.open(info).await?;
-        let probe = tokio::select! {
-            () = self.cancel.cancelled() => Err(Error::Cancelled),
-            probe = probe_listing(&*opened, &*self.clock) => probe,
-        };
-        Ok((probe?, opened))
-    }
-
     /// The snapshot to build on, unless the scope changed.
     async fn parent(
         &self,
@@ -281,21 +210,6 @@ impl Backup {
         }
         compare(previous, current, &settings, self.entropy.as_ref(), self.observer.as_ref(), &self.cancel).await
     }
-}
-
-/// How a job sees its source.
-struct Seen {
-    reader: Arc<dyn InventoryReader>,
-    infos: Vec<InventoryInfo>,
-    info: InventoryInfo,
-    choice: Option<ViewChoice>,
-    /// A listing that was begun and dropped. Its requests are counted once they have ended.
-    probed: Option<Arc<dyn Inventory>>,
-}
-
-/// Whether a listing may do instead: there is no inventory, or none that is young enough. One that is damaged, or of something else, is for its owner to see to.
-fn is_stale(error: &Error) -> bool {
-    matches!(error, Error::InventoryNotFound { .. } | Error::InventoryTooOld { .. } | Error::InventoryStale { .. })
 }
 
 fn check_name(name: &str, snapshots: &[SnapshotRecord]) -> Result<()> {

@@ -145,13 +145,10 @@ async fn stopped_at_any_call_nothing_looks_ready_and_the_next_attempt_is_whole()
             return assert!(stop > 6, "{stop}");
         }
         if ready == 0 {
-            let files = store.names().iter().filter(|name| name.contains("/data/")).count();
             let again =
                 create_inventory(&*original, &store, &options(InventoryFormat::Csv), &SeededEntropy::new(2)).await;
             let again = again.unwrap();
             assert_eq!(again.total.objects, 2_000);
-            // Data of the same scan can't be told from its own.
-            assert!(files == 0 || again.leftovers.objects == 0);
             let info = reader.inventories().await.unwrap().remove(0);
             assert_eq!(read_all(&*reader.open(&info).await.unwrap()).await.unwrap().len(), 2_000);
         }

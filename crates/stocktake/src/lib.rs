@@ -67,7 +67,7 @@
 //! and [`OnlyKeys`].
 //!
 //! # What it does not do
-//! It never changes or lists a source, and never prints. It decides neither when
+//! It never changes a source, lists none that it was not told to, and never prints. It decides neither when
 //! to run nor what to keep. It starts no runtime: its futures run on the caller's
 //! tokio.
 
