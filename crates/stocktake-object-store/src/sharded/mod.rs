@@ -6,8 +6,9 @@
 //! where nothing else is left to do, it cuts a range that has been under way for
 //! long and lists its farther half. Where to cut is guessed from the last key, and
 //! asked of the store by listing what lies behind; that page is then the first of
-//! the new range. So lanes stay busy however keys are spread, and few requests
-//! are spent on finding out.
+//! the new range. So lanes stay busy however keys are spread. Finding out where to cut
+//! takes five to ten requests a cut: with 16 lanes some hundreds in all, beside one
+//! for each thousand keys.
 //!
 //! Guesses decide how fast it goes, never what is listed: that is for [`border`]
 //! and [`ledger`]. A lane that fails ends the whole listing in its error.
