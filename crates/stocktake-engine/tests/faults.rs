@@ -62,6 +62,10 @@ impl Inventory for Claims {
     ) -> futures::stream::BoxStream<'static, Result<stocktake_core::EntryBatch>> {
         stocktake_core::keep_wanted(self.read(part), wanted)
     }
+
+    fn read_versions(&self, part: usize) -> futures::stream::BoxStream<'static, Result<stocktake_core::EntryBatch>> {
+        self.read(part)
+    }
 }
 
 /// The entries of the bucket as they are now, as an inventory of later.

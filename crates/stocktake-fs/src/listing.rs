@@ -114,6 +114,10 @@ impl Inventory for Files {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
 }
 
 fn send_entries(root: &Path, sender: &Sender<EntryBatch>) -> Result<()> {

@@ -146,6 +146,10 @@ impl Inventory for Objects {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
 }
 
 /// Any store, listed by `object_store`.

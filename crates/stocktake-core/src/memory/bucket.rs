@@ -281,6 +281,10 @@ impl Inventory for Listing {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
 }
 
 impl fmt::Display for MemoryBucket {
