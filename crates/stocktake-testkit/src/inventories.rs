@@ -27,7 +27,7 @@ mod synthetic;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::json;
-use stocktake_core::{Entry, EntryBatch, EntryRef, InventoryVersions, Timestamp, Vault};
+use stocktake_core::{Entry, EntryBatch, EntryFlags, EntryRef, InventoryVersions, Timestamp, Vault};
 
 pub use synthetic::{Fate, Order, Rates, Synthetic};
 
@@ -82,7 +82,7 @@ impl Shape {
 pub struct InventorySpec {
     /// How it is written.
     pub shape: Shape,
-    /// Whether it tells versions apart. Then older versions and delete markers stand between the entries.
+    /// Whether it tells versions apart. [`write()`] then puts older versions and delete markers between the entries.
     pub versions: InventoryVersions,
     /// The bucket that it lists. Default `photo-store`.
     pub source_bucket: String,
@@ -151,7 +151,7 @@ pub struct WrittenInventory {
     pub manifest: String,
     /// The names of its data files.
     pub files: Vec<String>,
-    /// Entries in it: its current objects.
+    /// Entries that were given to be written.
     pub rows: u64,
 }
 
@@ -163,13 +163,23 @@ pub(crate) struct ReportRow<'a> {
     is_delete_marker: bool,
 }
 
+impl<'a> From<EntryRef<'a>> for ReportRow<'a> {
+    fn from(entry: EntryRef<'a>) -> Self {
+        // The null version is written as nothing.
+        let version = entry.version.filter(|version| *version != "null").unwrap_or("");
+        let (is_latest, is_delete_marker) = (entry.flags.is_latest(), entry.flags.is_delete_marker());
+        Self { entry, version, is_latest, is_delete_marker }
+    }
+}
+
 /// Encodes the rows of one data file.
 trait FileEncoder {
     fn push(&mut self, row: &ReportRow<'_>);
     fn finish(&mut self) -> Vec<u8>;
 }
 
-/// Writes an inventory of `entries` into `vault`.
+/// Writes an inventory of `entries`, which are current objects, into `vault`. One of all versions has
+/// [others](with_past) between them.
 ///
 /// # Panics
 /// When the vault fails, or a field holds what the shape can't say.
@@ -182,14 +192,50 @@ pub async fn write(
     let mut rows = 0;
     for batch in entries {
         for entry in batch.iter() {
-            writer.push_versions(&entry, rows).await;
+            if spec.versions == InventoryVersions::Current {
+                writer.push(&entry.into()).await;
+            } else {
+                for version in with_past(&entry.to_entry(), rows) {
+                    writer.push(&version.as_ref().into()).await;
+                }
+            }
             rows += 1;
         }
     }
-    writer.finish_file().await;
-    let files = writer.files;
-    let manifest = write_manifest(vault, spec, &files).await;
-    WrittenInventory { manifest, files: files.into_iter().map(|file| file.name).collect(), rows }
+    writer.finish(rows).await
+}
+
+/// Writes an inventory with a row for each entry, which is a version or a delete marker as its flags say.
+///
+/// # Panics
+/// As [`write()`].
+pub async fn write_versions(vault: &dyn Vault, spec: &InventorySpec, entries: &[Entry]) -> WrittenInventory {
+    let mut writer = Writer { spec, vault, encoder: None, rows_in_file: 0, files: Vec::new() };
+    for entry in entries {
+        writer.push(&entry.as_ref().into()).await;
+    }
+    writer.finish(entries.len() as u64).await
+}
+
+/// What a list of all versions has of the `number`th current object: the object itself, beside
+/// every third an older version, and beside every fifth a key that was deleted.
+pub fn with_past(entry: &Entry, number: u64) -> Vec<Entry> {
+    let version = |entry: &Entry, version: &str, flags: EntryFlags| {
+        entry.clone().with_version(version).with_flags(entry.flags.with(flags))
+    };
+    let mut rows = Vec::new();
+    if number.is_multiple_of(3) {
+        let older = Entry { size: entry.size / 2 + 1, ..entry.clone() };
+        rows.push(version(&older, PAST_VERSIONS[0], EntryFlags::NONCURRENT));
+    }
+    rows.push(entry.clone());
+    let key = [entry.key.as_bytes(), b".deleted"].concat();
+    let gone = Entry { key: key[..key.len().min(1024)].into(), size: 7, ..entry.clone() };
+    if number.is_multiple_of(5) && gone.key != entry.key {
+        rows.push(version(&gone, PAST_VERSIONS[1], EntryFlags::NONCURRENT));
+        rows.push(version(&gone, PAST_VERSIONS[2], EntryFlags::DELETE_MARKER));
+    }
+    rows
 }
 
 /// Batches of single entries.
@@ -216,46 +262,6 @@ struct Writer<'a> {
 const PAST_VERSIONS: [&str; 3] = ["older.Version_1", "gone.Version_1", "gone.Version_2"];
 
 impl Writer<'_> {
-    /// Writes an entry, and around some what a list of all versions has there.
-    async fn push_versions(&mut self, entry: &EntryRef<'_>, number: u64) {
-        let version = entry.version.filter(|version| *version != "null").unwrap_or("");
-        let latest = ReportRow { entry: *entry, version, is_latest: true, is_delete_marker: false };
-        if self.spec.versions == InventoryVersions::Current {
-            return self.push(&latest).await;
-        }
-        if number.is_multiple_of(3) {
-            let older = EntryRef { size: entry.size / 2 + 1, ..*entry };
-            self.push(&ReportRow {
-                entry: older,
-                version: PAST_VERSIONS[0],
-                is_latest: false,
-                is_delete_marker: false,
-            })
-            .await;
-        }
-        self.push(&latest).await;
-        if number.is_multiple_of(5) {
-            let key = [entry.key, b".deleted"].concat();
-            let gone = EntryRef { key: &key[..key.len().min(1024)], size: 7, ..*entry };
-            if gone.key != entry.key {
-                self.push(&ReportRow {
-                    entry: gone,
-                    version: PAST_VERSIONS[1],
-                    is_latest: false,
-                    is_delete_marker: false,
-                })
-                .await;
-                self.push(&ReportRow {
-                    entry: gone,
-                    version: PAST_VERSIONS[2],
-                    is_latest: true,
-                    is_delete_marker: true,
-                })
-                .await;
-            }
-        }
-    }
-
     async fn push(&mut self, row: &ReportRow<'_>) {
         let encoder = self.encoder.get_or_insert_with(|| match self.spec.shape {
             Shape::S3Csv | Shape::OssCsv | Shape::ObsCsv | Shape::CosCsv => Box::new(csv::CsvEncoder::new(self.spec)),
@@ -268,6 +274,13 @@ impl Writer<'_> {
         if self.rows_in_file == self.spec.rows_per_file {
             self.finish_file().await;
         }
+    }
+
+    /// Writes what is left, and the manifest.
+    async fn finish(mut self, rows: u64) -> WrittenInventory {
+        self.finish_file().await;
+        let manifest = write_manifest(self.vault, self.spec, &self.files).await;
+        WrittenInventory { manifest, files: self.files.into_iter().map(|file| file.name).collect(), rows }
     }
 
     async fn finish_file(&mut self) {
