@@ -21,6 +21,7 @@ mod clouds;
 mod csv;
 mod headed;
 mod headed_parquet;
+mod orc;
 mod parquet;
 mod synthetic;
 
@@ -38,6 +39,8 @@ pub enum Shape {
     S3Csv,
     /// Amazon S3: Parquet with Snappy, plain keys.
     S3Parquet,
+    /// Amazon S3: ORC with ZLIB, plain keys, which must be UTF-8. In no list of shapes: few can read it.
+    S3Orc,
     /// Alibaba Cloud OSS: CSV in gzip, bucket unquoted, `/` encoded, dashes in times, upper-case checksums.
     OssCsv,
     /// Huawei Cloud OBS: plain CSV in the dated folder, encoded keys of files, counts of rows, no checksum.
@@ -70,6 +73,11 @@ impl Shape {
         Self::AzureCsv,
         Self::AzureParquet,
     ];
+
+    /// Whether the manifest is written as S3 writes it.
+    fn has_manifest_of_s3(self) -> bool {
+        Self::ALL.contains(&self) || self == Self::S3Orc
+    }
 
     /// Whether a checksum of the manifest is written.
     pub fn has_checksum(self) -> bool {
@@ -266,6 +274,7 @@ impl Writer<'_> {
         let encoder = self.encoder.get_or_insert_with(|| match self.spec.shape {
             Shape::S3Csv | Shape::OssCsv | Shape::ObsCsv | Shape::CosCsv => Box::new(csv::CsvEncoder::new(self.spec)),
             Shape::S3Parquet => Box::new(parquet::ParquetEncoder::new(self.spec)),
+            Shape::S3Orc => Box::new(orc::OrcEncoder::new(self.spec)),
             Shape::GcsCsv | Shape::AzureCsv => Box::new(headed::CsvEncoder::new(self.spec)),
             Shape::GcsParquet | Shape::AzureParquet => Box::new(headed_parquet::ParquetEncoder::new(self.spec)),
         });
@@ -303,18 +312,23 @@ pub fn md5_hex(bytes: &[u8], shape: Shape) -> String {
 }
 
 async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[WrittenFile]) -> String {
-    if !Shape::ALL.contains(&spec.shape) {
+    if !spec.shape.has_manifest_of_s3() {
         return clouds::write_manifest(vault, spec, files).await;
     }
     let files: Vec<_> =
         files.iter().map(|file| json!({ "key": file.name, "size": file.size, "MD5checksum": file.md5 })).collect();
     let millis = spec.created.as_millis();
+    let (file_format, file_schema) = match spec.shape {
+        Shape::S3Parquet => ("Parquet", parquet::message_type(spec)),
+        Shape::S3Orc => ("ORC", orc::struct_type(spec)),
+        _ => ("CSV", spec.columns().join(", ")),
+    };
     let manifest = match spec.shape {
         Shape::OssCsv => json!({
             "creationTimestamp": (millis / 1000).to_string(),
             "destinationBucket": spec.destination_bucket,
-            "fileFormat": "CSV",
-            "fileSchema": spec.columns().join(", "),
+            "fileFormat": file_format,
+            "fileSchema": file_schema,
             "files": files,
             "sourceBucket": spec.source_bucket,
             "version": "2019-09-01",
@@ -324,8 +338,8 @@ async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[Writte
             "destinationBucket": format!("arn:aws:s3:::{}", spec.destination_bucket),
             "version": "2016-11-30",
             "creationTimestamp": millis.to_string(),
-            "fileFormat": if spec.shape == Shape::S3Csv { "CSV" } else { "Parquet" },
-            "fileSchema": if spec.shape == Shape::S3Csv { spec.columns().join(", ") } else { parquet::message_type(spec) },
+            "fileFormat": file_format,
+            "fileSchema": file_schema,
             "files": files,
         }),
     };
