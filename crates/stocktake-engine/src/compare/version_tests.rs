@@ -243,12 +243,15 @@ async fn classes(previous: &[Entry], current: &[Entry], options: &CompareOptions
     changes(&set).await.iter().map(|change| (change.class, id(change.entry()))).collect()
 }
 
+/// What happened, the versions before and after, and the changes, each of a version with this id.
+type Case = (&'static str, Vec<Entry>, Vec<Entry>, Vec<(ChangeClass, &'static str)>);
+
 #[test]
 fn what_happens_to_keys_in_practice_has_its_class() {
     use ChangeClass::*;
     let (a, b, m) = (version("k", "a", 1), version("k", "b", 2), marker("k", "m", 3));
     let null = |second| version("k", "null", second);
-    let cases: [(&str, Vec<Entry>, Vec<Entry>, Vec<(ChangeClass, &str)>); 14] = [
+    let cases: [Case; 14] = [
         ("a new key", vec![], vec![b.clone(), past(a.clone())], vec![(Added, "b"), (Added, "a")]),
         ("overwritten", vec![a.clone()], vec![past(a.clone()), b.clone()], vec![(VersionAdded, "b")]),
         ("deleted", vec![a.clone()], vec![past(a.clone()), m.clone()], vec![(DeleteMarker, "m")]),
