@@ -301,7 +301,11 @@ impl<R: ChunkReader> ParquetReader<R> {
         let Scratch { integers, nulls, live, marks, .. } = &mut self.scratch;
         self.reader.integers(self.columns.size, integers, nulls)?;
         // A delete marker has none, whatever stands there.
-        integers.iter_mut().zip(marks.iter()).filter(|(_, marks)| marks.is_delete_marker()).for_each(|(size, _)| *size = 0);
+        integers
+            .iter_mut()
+            .zip(marks.iter())
+            .filter(|(_, marks)| marks.is_delete_marker())
+            .for_each(|(size, _)| *size = 0);
         let doubtful = nulls.any() || integers.iter().fold(0, |all, size| all | size) < 0;
         let wrong = |row| is_live(live, row) && !is_marker(marks, row) && (nulls.is_null(row) || integers[row] < 0);
         if doubtful && (0..integers.len()).any(wrong) {
