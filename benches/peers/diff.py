@@ -4,8 +4,10 @@
     cargo build --release -p stocktake-benches --bin diff-bench
     python3 benches/peers/diff.py target/release/diff-bench [ROWS] [FOLDER] [LAYOUT...]
 
-For each layout (sorted; runs: sorted in each of ten files; shuffled) a pair of S3
-Parquet inventories is made once in FOLDER and kept. DuckDB, with as many threads
+For each layout (sorted; runs: sorted in each of ten files; shuffled; backdated:
+shuffled, and what is new does not tell so by its time) a pair of S3 Parquet
+inventories is made once in FOLDER and kept; with -csv behind its name, one of
+gzipped CSV files. DuckDB, with as many threads
 as there are cores, does a full outer join on the key, classifies each row as
 stocktake does, writes what differs to a file and counts it. stocktake compares
 the two inventories, and the second one with a snapshot of the first in its
@@ -14,7 +16,7 @@ whole process, measured by the operating system when it ended; of stocktake, of
 one of two comparisons in one process, with the MD5 of the data files and without,
 and the peak of the process.
 """
-import os, re, subprocess, sys, time
+import glob, os, re, subprocess, sys, time
 
 DIFFERENCES = """
 set threads = {threads};
@@ -27,8 +29,7 @@ copy (select * from
           end as change, key,
           b.size as previous_size, b.e_tag as previous_e_tag, b.last_modified_date as previous_last_modified,
           b.storage_class as previous_class, a.size, a.e_tag, a.last_modified_date, a.storage_class
-   from read_parquet('{folder}/before/**/*.parquet') b
-   full outer join read_parquet('{folder}/after/**/*.parquet') a using (key))
+   from {before} b full outer join {after} a using (key))
   where change is not null) to '{folder}/differences.parquet';
 select change, count(*) from '{folder}/differences.parquet' group by change;
 """
@@ -44,11 +45,25 @@ def measured(command):
     return output, usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss // 1024
 
 
+# As the manifest says: a CSV inventory has no header. Its keys are percent-encoded, on both sides alike.
+CSV_COLUMNS = "bucket key size last_modified_date e_tag storage_class is_multipart_uploaded encryption_status".split()
+
+
+def rows_of(day):
+    """What DuckDB reads the rows of a day from."""
+    if glob.glob(f"{day}/**/*.parquet", recursive=True):
+        return f"read_parquet('{day}/**/*.parquet')"
+    columns = {name: "bigint" if name == "size" else "varchar" for name in CSV_COLUMNS}
+    return f"read_csv('{day}/**/*.csv.gz', header = false, delim = ',', quote = '\"', columns = {columns})"
+
+
 def peer(folder):
     """Runs in a process of its own, with DuckDB at hand."""
     import duckdb
 
-    found = duckdb.connect().execute(DIFFERENCES.format(folder=folder, threads=os.cpu_count()))
+    before, after = (rows_of(f"{folder}/{day}") for day in ["before", "after"])
+    query = DIFFERENCES.format(folder=folder, before=before, after=after, threads=os.cpu_count())
+    found = duckdb.connect().execute(query)
     for change, objects in found.fetchall():
         print(change, objects)
 
@@ -74,7 +89,8 @@ def main():
     python = python_with_duckdb(base)
     for layout in layouts:
         folder = f"{base}/{rows}-{layout}"
-        subprocess.run([program, "generate", folder, rows, layout, "10"], check=True)
+        order, _, csv = layout.partition("-")
+        subprocess.run([program, "generate", folder, rows, order, "10", *filter(None, [csv])], check=True)
         theirs, cpu, wall, peak = measured([python, __file__, "peer", folder])
         expected = counts(theirs)
         print(f"{rows} rows, {layout}: {expected}")

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use md5::{Digest, Md5};
 use serde_json::json;
 use stocktake_core::memory::MemoryVault;
-use stocktake_core::{EntryBatch, Error, InventoryFormat, InventoryReader, MAX_KEY_BYTES, Result};
+use stocktake_core::{EntryBatch, Error, Inventory, InventoryFormat, InventoryReader, MAX_KEY_BYTES, Result};
 use stocktake_inventory::{InventoryManifest, ManifestReader, Schema};
 use tokio::runtime::{Builder, Runtime};
 
@@ -182,5 +182,17 @@ async fn read(reader: &ManifestReader) -> Result<Vec<EntryBatch>> {
         assert!(batch.iter().all(|entry| entry.etag.to_etag().is_some() != entry.etag.code.is_absent()));
         batches.push(batch);
     }
+    read_versions(&*inventory, &batches).await;
     Ok(batches)
+}
+
+/// Reads all versions. If they can be read, the current objects are those among them.
+async fn read_versions(inventory: &dyn Inventory, current: &[EntryBatch]) {
+    let versions: Vec<_> = inventory.read_versions(0).take(MAX_BATCHES).collect().await;
+    let Ok(versions) = versions.into_iter().collect::<Result<Vec<_>>>() else { return };
+    let entries = versions.iter().flat_map(EntryBatch::iter);
+    let live = entries.filter(|entry| entry.flags.is_latest() && !entry.flags.is_delete_marker());
+    if current.len() < MAX_BATCHES && versions.len() < MAX_BATCHES {
+        assert!(live.eq(current.iter().flat_map(EntryBatch::iter)));
+    }
 }

@@ -1,12 +1,12 @@
 //! What a comparison costs, as a whole process.
 //!
 //! ```text
-//! diff-bench generate FOLDER ROWS sorted|runs|shuffled|backdated FILES
+//! diff-bench generate FOLDER ROWS sorted|runs|shuffled|backdated FILES [csv]
 //! diff-bench inventories FOLDER [MEMORY_MIB]
 //! diff-bench catalog FOLDER [MEMORY_MIB]
 //! ```
 //!
-//! `generate` puts a pair of S3 Parquet inventories into a folder, unless they are
+//! `generate` puts a pair of S3 inventories, in Parquet or CSV, into a folder, unless they are
 //! there, and a vault whose catalog has a snapshot of the first day; on the second
 //! day a hundredth of all rows is changed, added or deleted. `inventories` compares
 //! the two reports, `catalog` the snapshot with the second. Both do so twice: the
@@ -29,7 +29,7 @@ use stocktake_benches::{Layout, Packed, Spent, commit, open_catalog, peak_memory
 use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, write};
 use tokio_util::sync::CancellationToken;
 
-const USAGE: &str = "usage: diff-bench generate FOLDER ROWS sorted|runs|shuffled|backdated FILES, \
+const USAGE: &str = "usage: diff-bench generate FOLDER ROWS sorted|runs|shuffled|backdated FILES [csv], \
     or diff-bench inventories|catalog FOLDER [MEMORY_MIB]";
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -39,8 +39,19 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (mode, folder, memory) = match arguments[..] {
-        ["generate", folder, rows, layout, files] => {
-            return runtime.block_on(generate(Path::new(folder), rows.parse()?, layout.parse()?, files.parse()?));
+        ["generate", folder, rows, layout, files, ref format @ ..] => {
+            let shape = match format {
+                [] => Shape::S3Parquet,
+                ["csv"] => Shape::S3Csv,
+                _ => return Err(USAGE.into()),
+            };
+            return runtime.block_on(generate(
+                Path::new(folder),
+                rows.parse()?,
+                layout.parse()?,
+                files.parse()?,
+                shape,
+            ));
         }
         [mode, folder] => (mode, Path::new(folder), None),
         [mode, folder, mebibytes] => (mode, Path::new(folder), Some(mebibytes.parse::<usize>()? << 20)),
@@ -58,15 +69,14 @@ fn main() -> Result<()> {
     })
 }
 
-async fn generate(folder: &Path, rows: u64, layout: Layout, files: u64) -> Result<()> {
+async fn generate(folder: &Path, rows: u64, layout: Layout, files: u64, shape: Shape) -> Result<()> {
     let rows_per_file = usize::try_from(rows.div_ceil(files))?;
     let vault = FsVault::new(folder);
     let days = [("before", Synthetic::FIRST_DAY), ("after", Synthetic::SECOND_DAY)];
     for ((day, created), entries) in days.into_iter().zip(layout.two_days(rows, rows_per_file)) {
         let done = folder.join(day).join("done");
         if !done.exists() {
-            let (prefix, shape) = (day.into(), InventorySpec::new(Shape::S3Parquet));
-            let spec = InventorySpec { prefix, created, rows_per_file, ..shape };
+            let spec = InventorySpec { prefix: day.into(), created, rows_per_file, ..InventorySpec::new(shape) };
             write(&vault, &spec, entries).await;
             std::fs::write(done, "")?;
         }

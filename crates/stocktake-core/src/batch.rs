@@ -379,7 +379,7 @@ mod tests {
             any::<i64>(),
             etag,
             "[A-C]?",
-            0..4_u8,
+            0..16_u8,
         )
             .prop_map(|(key, version, size, modified, etag, class, flags)| Entry {
                 key: ObjectKey::new(key),

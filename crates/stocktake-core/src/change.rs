@@ -4,12 +4,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Entry, EntryRef};
 
-/// What happened to a key between two states.
+/// What happened to a key, or to one version of it, between two states.
+///
+/// # Comparing objects
+/// Where current objects are compared, there are five classes: [`Added`](Self::Added),
+/// [`Changed`](Self::Changed), [`MetadataChanged`](Self::MetadataChanged),
+/// [`ClassChanged`](Self::ClassChanged), [`Deleted`](Self::Deleted).
+///
+/// # Comparing versions
+/// Where all versions are compared, each change is of one version: of a key with a version
+/// id, where none counts as that of the null version. What happened to it follows from
+/// the version on both sides, and from the latest version of its key on both; the first
+/// line that fits decides:
+///
+/// | The version | The latest of its key | Class |
+/// | --- | --- | --- |
+/// | is no longer there | | deleted |
+/// | is a new delete marker | | delete marker |
+/// | is a delete marker that was there | is this one, and was a live one | delete marker |
+/// | is new | there was none | added |
+/// | is new | is this one, and was a delete marker | recreated |
+/// | is new | | version added |
+/// | was there | is this one, and was a delete marker or none | recreated |
+/// | was there | was this one, and there is none | delete marker |
+/// | has another ETag, size, time or class | | as for objects |
+///
+/// The last but one is how an object is deleted in stores without delete markers. A null version that
+/// was an object and is a delete marker now, or the reverse, is new. Where a key has a latest
+/// version on neither side, what is new of it is a version added.
+///
+/// All else is no change: a version that is no longer the latest because a newer one is; one that
+/// became the latest because newer ones were deleted, while the key stayed live; a delete marker
+/// that is the latest on both sides, whatever its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChangeClass {
-    /// The key was not there before.
+    /// The key was not there before. Of versions: any of a key that had no latest version.
     Added,
     /// The content differs: another ETag or size.
     Changed,
@@ -17,13 +48,28 @@ pub enum ChangeClass {
     MetadataChanged,
     /// Only the storage class differs.
     ClassChanged,
-    /// The key is no longer there.
+    /// The key is no longer there. Of versions: this one is no longer there.
     Deleted,
+    /// Of versions: one that was not there before, of a key that was.
+    VersionAdded,
+    /// Of versions: the key was deleted, and its versions stay.
+    DeleteMarker,
+    /// Of versions: the key had been deleted, and has a live latest version again.
+    Recreated,
 }
 
 impl ChangeClass {
     /// All classes, in the order reports show them.
-    pub const ALL: [Self; 5] = [Self::Added, Self::Changed, Self::MetadataChanged, Self::ClassChanged, Self::Deleted];
+    pub const ALL: [Self; 8] = [
+        Self::Added,
+        Self::Changed,
+        Self::MetadataChanged,
+        Self::ClassChanged,
+        Self::Deleted,
+        Self::VersionAdded,
+        Self::DeleteMarker,
+        Self::Recreated,
+    ];
 
     /// The word for it in reports and exports.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +79,9 @@ impl ChangeClass {
             Self::MetadataChanged => "metadata_changed",
             Self::ClassChanged => "class_changed",
             Self::Deleted => "deleted",
+            Self::VersionAdded => "version_added",
+            Self::DeleteMarker => "delete_marker",
+            Self::Recreated => "recreated",
         }
     }
 
@@ -65,9 +114,9 @@ impl ChangeClass {
 pub struct Change {
     /// What happened.
     pub class: ChangeClass,
-    /// The entry now; `None` when deleted.
+    /// The entry now; `None` when it is no longer there.
     pub current: Option<Entry>,
-    /// The entry before; `None` when added.
+    /// The entry before; `None` when it was not there.
     pub previous: Option<Entry>,
 }
 

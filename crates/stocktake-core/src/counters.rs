@@ -48,6 +48,7 @@ impl Sum for Tally {
 /// What a comparison found, by class.
 ///
 /// The bytes of a deleted object are those it had; of all others, those it has now.
+/// Where versions are compared, each version and each delete marker counts as an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChangeCounts {
@@ -65,8 +66,17 @@ pub struct ChangeCounts {
     pub class_changed: Tally,
     /// [`ChangeClass::Deleted`].
     pub deleted: Tally,
-    /// Rows left out because their key came twice; of two that differ, the later one was kept.
+    /// [`ChangeClass::VersionAdded`].
+    pub version_added: Tally,
+    /// [`ChangeClass::DeleteMarker`].
+    pub delete_marker: Tally,
+    /// [`ChangeClass::Recreated`].
+    pub recreated: Tally,
+    /// Rows left out because their key, or their version of it, came twice; of two that differ, the later one was kept.
     pub duplicate_rows: u64,
+    /// Versions said to be the latest of their key, beside a newer one of which the same was said. The
+    /// newest was taken for the latest. Counted where versions are compared.
+    pub latest_conflicts: u64,
     /// Rows left out because their key lies outside the source path.
     pub outside_rows: u64,
 }
@@ -80,6 +90,9 @@ impl ChangeCounts {
             ChangeClass::MetadataChanged => self.metadata_changed,
             ChangeClass::ClassChanged => self.class_changed,
             ChangeClass::Deleted => self.deleted,
+            ChangeClass::VersionAdded => self.version_added,
+            ChangeClass::DeleteMarker => self.delete_marker,
+            ChangeClass::Recreated => self.recreated,
         }
     }
 
@@ -91,6 +104,9 @@ impl ChangeCounts {
             ChangeClass::MetadataChanged => &mut self.metadata_changed,
             ChangeClass::ClassChanged => &mut self.class_changed,
             ChangeClass::Deleted => &mut self.deleted,
+            ChangeClass::VersionAdded => &mut self.version_added,
+            ChangeClass::DeleteMarker => &mut self.delete_marker,
+            ChangeClass::Recreated => &mut self.recreated,
         }
     }
 

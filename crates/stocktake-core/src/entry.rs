@@ -1,5 +1,6 @@
 //! Entries: what an inventory or a listing says about one object.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::{ETag, ETagCode, ObjectKey, Timestamp};
@@ -16,10 +17,14 @@ impl EntryFlags {
     /// Encryption at rest is known to be none or with keys the store manages, so
     /// that an ETag without a dash is the MD5 of the content.
     pub const ETAG_IS_MD5: Self = Self(2);
+    /// A version of the key that is not its latest. What is not told apart by versions is the latest.
+    pub const NONCURRENT: Self = Self(4);
+    /// No object, but the mark that there is none: it has a key, a version id and a time, no bytes and no ETag.
+    pub const DELETE_MARKER: Self = Self(8);
 
     /// The flags of this bit pattern; unknown bits are dropped.
     pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & 3)
+        Self(bits & 15)
     }
 
     /// The bit pattern.
@@ -37,6 +42,16 @@ impl EntryFlags {
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
+
+    /// Whether it is the latest version of its key.
+    pub const fn is_latest(self) -> bool {
+        !self.has(Self::NONCURRENT)
+    }
+
+    /// Whether it is a delete marker.
+    pub const fn is_delete_marker(self) -> bool {
+        self.has(Self::DELETE_MARKER)
+    }
 }
 
 impl fmt::Debug for EntryFlags {
@@ -50,7 +65,8 @@ impl fmt::Debug for EntryFlags {
 pub struct Entry {
     /// The object's key, exactly.
     pub key: ObjectKey,
-    /// The version id, where the store has versions and told it.
+    /// The version id, where the store has versions and told it. That of the null
+    /// version is `null`, as a request writes it; `None` is where no id is known.
     pub version: Option<String>,
     /// Length of the object in bytes.
     pub size: u64,
@@ -92,6 +108,20 @@ impl Entry {
         self
     }
 
+    /// The same entry with a version id.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// The same entry with other flags.
+    #[must_use]
+    pub fn with_flags(mut self, flags: EntryFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
     /// A view of the entry.
     pub fn as_ref(&self) -> EntryRef<'_> {
         let text = self.etag.as_ref().map_or("", ETag::as_str);
@@ -128,6 +158,13 @@ pub struct EntryRef<'a> {
 }
 
 impl EntryRef<'_> {
+    /// The order of versions of one key, newest first: the latest before all others, then by
+    /// time, the later first, and where times are equal by version id, the greater first.
+    pub fn version_order(&self, other: &EntryRef<'_>) -> Ordering {
+        let age = |entry: &EntryRef<'_>| (!entry.flags.is_latest(), std::cmp::Reverse(entry.last_modified));
+        age(self).cmp(&age(other)).then_with(|| other.version.cmp(&self.version))
+    }
+
     /// A copy that owns its parts.
     pub fn to_entry(&self) -> Entry {
         let Self { key, version, size, last_modified, etag, class, flags } = *self;
@@ -170,6 +207,19 @@ impl Eq for ETagRef<'_> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_stand_newest_first() {
+        let version =
+            |id: &str, time, flags| Entry::new("a", 0, Timestamp::from_millis(time)).with_version(id).with_flags(flags);
+        let ordered = [
+            version("a", 1, EntryFlags::DELETE_MARKER),
+            version("b", 9, EntryFlags::NONCURRENT),
+            version("d", 5, EntryFlags::NONCURRENT),
+            version("c", 5, EntryFlags::NONCURRENT),
+        ];
+        assert!(ordered.is_sorted_by(|a, b| a.as_ref().version_order(&b.as_ref()).is_lt()));
+    }
 
     #[test]
     fn a_view_gives_the_entry_back() {

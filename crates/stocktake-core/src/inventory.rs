@@ -23,8 +23,11 @@ use crate::{BytesColumn, EntryBatch, Location, Result, Timestamp};
 ///   altered never reads as fewer entries: that would look like deletion.
 /// - **Verified.** Sizes and checksums that the report states are checked; the
 ///   verdict on a part is given before its stream ends.
-/// - **Current objects.** Entries are the live objects: of an inventory of all
+/// - **Current objects.** [`read`](Inventory::read) yields the live objects: of an inventory of all
 ///   versions the latest ones, without those whose latest is a delete marker.
+/// - **All versions.** [`read_versions`](Inventory::read_versions) yields every version and delete
+///   marker. Those that are neither [noncurrent](crate::EntryFlags::NONCURRENT) nor
+///   [delete markers](crate::EntryFlags::DELETE_MARKER) are what `read` yields.
 /// - **Keys are bytes.** Encoded keys are decoded, nothing else is done to them.
 /// - **Any order.** Entries and parts come in any order; a key may come twice.
 /// - **Repeatable.** A part may be read again and yields the same entries. A
@@ -90,6 +93,21 @@ pub trait Inventory: Debug + Send + Sync + 'static {
     /// As [`read`](Self::read).
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>>;
 
+    /// Streams all versions in one part, as thoroughly checked as by [`read`](Self::read): the
+    /// current objects, older versions, and delete markers, told apart by their
+    /// [flags](crate::EntryFlags). Where [`info`](Self::info) says that current objects
+    /// only are listed, it yields the same as `read`.
+    ///
+    /// An entry has its version id as a request needs it: `null` for the null version,
+    /// `None` only where the store or the report has none. A delete marker has size 0,
+    /// no ETag and, unless the report says otherwise, no class. Versions of a key come in any
+    /// order, from any part. What can't be asked for by a version id is no version and left
+    /// out, such as the snapshots and the deleted blobs that Azure lists.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>>;
+
     /// LIST requests that reading it has sent to the source so far, repeated ones included: 0 for a report, which costs the source nothing.
     fn source_lists(&self) -> u64;
 }
@@ -129,7 +147,7 @@ pub struct InventoryInfo {
     pub bytes: u64,
     /// Its fields, as it spells them.
     pub fields: Vec<String>,
-    /// Whether it lists all versions (of which the current ones are read), or current objects only.
+    /// Whether it lists all versions, or current objects only.
     pub versions: InventoryVersions,
     /// Why it can't be used yet; `None` when it is ready.
     pub not_ready: Option<String>,
@@ -163,7 +181,7 @@ impl Display for InventoryFormat {
     }
 }
 
-/// Which versions an inventory lists.
+/// Which versions an inventory lists, or are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InventoryVersions {

@@ -63,6 +63,10 @@ impl Inventory for Claims {
         stocktake_core::keep_wanted(self.read(part), wanted)
     }
 
+    fn read_versions(&self, part: usize) -> futures::stream::BoxStream<'static, Result<stocktake_core::EntryBatch>> {
+        self.read(part)
+    }
+
     fn source_lists(&self) -> u64 {
         0
     }

@@ -18,7 +18,8 @@ pub(crate) fn time_type() -> DataType {
 }
 
 /// The columns of entries: `key` (binary), `version_id`, `size`, `last_modified`
-/// (milliseconds, UTC), `etag`, `storage_class`, `is_multipart`, `etag_is_md5`.
+/// (milliseconds, UTC), `etag`, `storage_class`, `is_multipart`, `etag_is_md5`, `is_latest`,
+/// `is_delete_marker`.
 pub fn entry_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("key", DataType::Binary, false),
@@ -29,6 +30,8 @@ pub fn entry_schema() -> SchemaRef {
         Field::new("storage_class", DataType::Utf8, false),
         Field::new("is_multipart", DataType::Boolean, false),
         Field::new("etag_is_md5", DataType::Boolean, false),
+        Field::new("is_latest", DataType::Boolean, false),
+        Field::new("is_delete_marker", DataType::Boolean, false),
     ]))
 }
 
@@ -50,6 +53,8 @@ pub fn entries_to_record_batch(batch: &EntryBatch) -> Result<RecordBatch> {
         Arc::new(batch.iter().map(|entry| Some(entry.class)).collect::<StringArray>()),
         flag(EntryFlags::MULTIPART),
         flag(EntryFlags::ETAG_IS_MD5),
+        Arc::new(columns.flags.iter().map(|flags| Some(flags.is_latest())).collect::<BooleanArray>()),
+        flag(EntryFlags::DELETE_MARKER),
     ];
     RecordBatch::try_new(entry_schema(), arrays).map_err(unfit)
 }
@@ -67,7 +72,9 @@ pub fn entries_from_record_batch(batch: &RecordBatch) -> Result<EntryBatch> {
     let classes: &StringArray = column(batch, "storage_class")?;
     let multipart: &BooleanArray = column(batch, "is_multipart")?;
     let md5: &BooleanArray = column(batch, "etag_is_md5")?;
-    let required: [&dyn Array; 6] = [keys, sizes, times, classes, multipart, md5];
+    let latest: &BooleanArray = column(batch, "is_latest")?;
+    let markers: &BooleanArray = column(batch, "is_delete_marker")?;
+    let required: [&dyn Array; 8] = [keys, sizes, times, classes, multipart, md5, latest, markers];
     if required.iter().any(|array| array.null_count() > 0) {
         return Err(Error::invalid("a record batch of entries has a null where none may be"));
     }
@@ -76,6 +83,8 @@ pub fn entries_from_record_batch(batch: &RecordBatch) -> Result<EntryBatch> {
         let etag = if etags.is_null(row) { "" } else { etags.value(row) };
         let code = ETagCode::of(etag);
         let flag = |array: &BooleanArray, flag| if array.value(row) { flag } else { EntryFlags::NONE };
+        let past = if latest.value(row) { EntryFlags::NONE } else { EntryFlags::NONCURRENT };
+        let version = past.with(flag(markers, EntryFlags::DELETE_MARKER));
         entries.push(&EntryRef {
             key: keys.value(row),
             version: (!versions.is_null(row)).then(|| versions.value(row)),
@@ -83,7 +92,7 @@ pub fn entries_from_record_batch(batch: &RecordBatch) -> Result<EntryBatch> {
             last_modified: Timestamp::from_millis(times.value(row)),
             etag: ETagRef { code, text: if code.is_text() { etag } else { "" } },
             class: classes.value(row),
-            flags: flag(multipart, EntryFlags::MULTIPART).with(flag(md5, EntryFlags::ETAG_IS_MD5)),
+            flags: flag(multipart, EntryFlags::MULTIPART).with(flag(md5, EntryFlags::ETAG_IS_MD5)).with(version),
         })?;
     }
     Ok(entries)
@@ -122,7 +131,9 @@ mod tests {
             Entry::new(&b"latin/\xff"[..], u64::MAX, time).with_etag("0cc175b9c0f1b6a831c399e269772661-3");
         multipart.flags = EntryFlags::MULTIPART.with(EntryFlags::ETAG_IS_MD5);
         multipart.version = Some("v1".into());
-        let entries = [Entry::new("a", 0, time), multipart, Entry::new("c", 7, time).with_etag("odd").with_class("IA")];
+        let marker = Entry::new("d", 0, time).with_flags(EntryFlags::DELETE_MARKER.with(EntryFlags::NONCURRENT));
+        let odd = Entry::new("c", 7, time).with_etag("odd").with_class("IA");
+        let entries = [Entry::new("a", 0, time), multipart, odd, marker];
         let batch = EntryBatch::try_from(&entries[..]).unwrap();
         let back = entries_from_record_batch(&entries_to_record_batch(&batch).unwrap()).unwrap();
         let back: Vec<_> = back.iter().map(|entry| entry.to_entry()).collect();
@@ -135,7 +146,7 @@ mod tests {
     fn a_batch_of_another_schema_is_refused() {
         let batch = EntryBatch::try_from(&[Entry::new("a", 0, Timestamp::default())][..]).unwrap();
         let batch = entries_to_record_batch(&batch).unwrap();
-        let without_key = batch.project(&[1, 2, 3, 4, 5, 6, 7]).unwrap();
+        let without_key = batch.project(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).unwrap();
         assert!(entries_from_record_batch(&without_key).unwrap_err().to_string().contains("no column key"));
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`entries_to_record_batch`], [`entries_from_record_batch`]: entries to Arrow and back.
 //! - [`changes_to_record_batch`], [`change_refs_to_record_batch`]: changes as Arrow.
+//! - [`ChangeColumns`]: which columns they have, for objects and for versions.
 //! - [`ChangeWriter`]: a change set as Parquet, JSON Lines or CSV.
 //! - [`BatchManifestWriter`]: its objects as a manifest for S3 Batch Operations.
 //!
@@ -32,7 +33,7 @@ mod writer;
 
 pub use arrow::array::RecordBatch;
 
-pub use changes::{change_refs_to_record_batch, change_schema, changes_to_record_batch};
+pub use changes::{ChangeColumns, change_refs_to_record_batch, change_schema, changes_to_record_batch};
 pub use entries::{entries_from_record_batch, entries_to_record_batch, entry_schema};
 pub use manifest::{BatchManifestOptions, BatchManifestWriter, ManifestVersions};
 pub use text::change_to_json;

@@ -18,7 +18,8 @@ use crate::text::ESCAPED;
 pub struct BatchManifestOptions {
     /// The bucket that the objects are in. Entries don't tell it.
     pub bucket: String,
-    /// The classes of changes whose objects are listed. Default: added and changed.
+    /// The classes of changes whose objects are listed. Default: those by which there is
+    /// something new to read: added, changed, version added and recreated.
     ///
     /// A deleted object is listed as it was; without its version there is nothing to work on.
     pub classes: Vec<ChangeClass>,
@@ -38,9 +39,9 @@ pub enum ManifestVersions {
 }
 
 impl BatchManifestOptions {
-    /// Added and changed objects of `bucket`, by their keys.
+    /// New and changed objects of `bucket`, by their keys.
     pub fn new(bucket: impl Into<String>) -> Self {
-        let classes = vec![ChangeClass::Added, ChangeClass::Changed];
+        let classes = vec![ChangeClass::Added, ChangeClass::Changed, ChangeClass::VersionAdded, ChangeClass::Recreated];
         Self { bucket: bucket.into(), classes, versions: ManifestVersions::default() }
     }
 

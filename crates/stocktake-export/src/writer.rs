@@ -12,8 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use stocktake_core::{Change, Error, Result};
 
-use crate::changes::{COLUMNS, change_schema, changes_to_record_batch};
-use crate::text::{change_to_json, csv_fields};
+use crate::changes::{ChangeColumns, as_refs};
 
 /// How a change set is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +42,7 @@ impl ExportFormat {
 /// Holds what was given to one call, and for Parquet a row group of at most
 /// 131,072 rows in its encoded form. Blocks while it writes.
 pub struct ChangeWriter<W: Write + Send> {
+    columns: ChangeColumns,
     sink: Sink<W>,
 }
 
@@ -55,27 +55,35 @@ enum Sink<W: Write + Send> {
 const GROUP_ROWS: usize = 1 << 17;
 
 impl<W: Write + Send> ChangeWriter<W> {
-    /// Begins a change set; wrap `out` in a `BufWriter` if it is a file.
+    /// Begins a set of changes of objects; wrap `out` in a `BufWriter` if it is a file.
     ///
     /// # Errors
     /// [`Error::LocalStorage`] when `out` fails, as for all methods.
     pub fn new(format: ExportFormat, out: W) -> Result<Self> {
+        Self::with_columns(format, ChangeColumns::Objects, out)
+    }
+
+    /// Begins a change set with these columns.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_columns(format: ExportFormat, columns: ChangeColumns, out: W) -> Result<Self> {
         let sink = match format {
             ExportFormat::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .set_max_row_group_row_count(Some(GROUP_ROWS));
-                let writer = ArrowWriter::try_new(out, change_schema(), Some(properties.build()));
+                let writer = ArrowWriter::try_new(out, columns.schema(), Some(properties.build()));
                 Sink::Parquet(Box::new(writer.map_err(io::Error::other).map_err(failed)?))
             }
             ExportFormat::JsonLines => Sink::JsonLines(out),
             ExportFormat::Csv => {
                 let mut writer = csv::Writer::from_writer(out);
-                writer.write_record(COLUMNS).map_err(io::Error::other).map_err(failed)?;
+                writer.write_record(columns.names()).map_err(io::Error::other).map_err(failed)?;
                 Sink::Csv(Box::new(writer))
             }
         };
-        Ok(Self { sink })
+        Ok(Self { columns, sink })
     }
 
     /// Appends changes.
@@ -83,17 +91,18 @@ impl<W: Write + Send> ChangeWriter<W> {
     /// # Errors
     /// As [`new`](Self::new); [`Error::InvalidInput`] for a size of more than 63 bits in Parquet.
     pub fn write(&mut self, changes: &[Change]) -> Result<()> {
+        let columns = self.columns;
         match &mut self.sink {
             Sink::Parquet(writer) => {
-                let batch = changes_to_record_batch(changes)?;
+                let batch = columns.record_batch(changes.iter().map(as_refs))?;
                 writer.write(&batch).map_err(io::Error::other)
             }
             Sink::JsonLines(out) => changes.iter().try_for_each(|change| {
-                serde_json::to_writer(&mut *out, &change_to_json(change)).map_err(io::Error::other)?;
+                serde_json::to_writer(&mut *out, &columns.json(change)).map_err(io::Error::other)?;
                 out.write_all(b"\n")
             }),
             Sink::Csv(writer) => {
-                changes.iter().try_for_each(|change| writer.write_record(csv_fields(change))).map_err(io::Error::other)
+                changes.iter().try_for_each(|change| writer.write_record(columns.csv(change))).map_err(io::Error::other)
             }
         }
         .map_err(failed)
@@ -121,7 +130,8 @@ fn failed(error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stocktake_core::{ChangeClass, Entry, Timestamp};
+    use crate::changes::{change_schema, changes_to_record_batch};
+    use stocktake_core::{ChangeClass, Entry, EntryFlags, Timestamp};
 
     fn changes() -> Vec<Change> {
         let time = Timestamp::from_millis(1_772_326_800_000);
@@ -180,6 +190,40 @@ mod tests {
         assert_eq!(read, changes_to_record_batch(&changes()).unwrap());
         assert_eq!(read.column(0).as_binary::<i32>().value(2), b"\xff");
         assert!(read.column(2).is_null(2) && read.column(6).is_null(0) && !read.column(6).is_null(2));
+    }
+
+    #[test]
+    fn changes_of_versions_tell_ids_and_standings_in_every_format() {
+        use arrow::array::AsArray;
+        let time = Timestamp::from_millis(1_772_326_800_000);
+        let past = Entry::new("a", 3, time).with_version("null").with_flags(EntryFlags::NONCURRENT);
+        let marker = Entry::new("a", 0, time).with_version("v/2").with_flags(EntryFlags::DELETE_MARKER);
+        let changes = [
+            Change { class: ChangeClass::DeleteMarker, current: Some(marker), previous: None },
+            Change { class: ChangeClass::Deleted, current: None, previous: Some(past) },
+        ];
+        let written = |format| {
+            let mut writer = ChangeWriter::with_columns(format, ChangeColumns::Versions, Vec::new()).unwrap();
+            writer.write(&changes).unwrap();
+            writer.finish().unwrap()
+        };
+        let text = String::from_utf8(written(ExportFormat::Csv)).unwrap();
+        let (header, rows) = text.split_once('\n').unwrap();
+        assert_eq!(header, ChangeColumns::Versions.names().join(","));
+        let expected = "a,v/2,delete_marker,0,,2026-03-01T01:00:00.000Z,,true,true,,,,,,\n\
+            a,null,deleted,,,,,,,3,,2026-03-01T01:00:00.000Z,,false,false\n";
+        assert_eq!(rows, expected);
+
+        let text = String::from_utf8(written(ExportFormat::JsonLines)).unwrap();
+        let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&rows[0]["version_id"], &rows[0]["is_delete_marker"]), (&"v/2".into(), &true.into()));
+        assert_eq!((&rows[1]["is_latest"], &rows[1]["previous_is_latest"]), (&serde_json::Value::Null, &false.into()));
+
+        let file = bytes::Bytes::from(written(ExportFormat::Parquet));
+        let mut reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 100).unwrap();
+        let read = reader.next().unwrap().unwrap();
+        assert_eq!(read, ChangeColumns::Versions.record_batch(changes.iter().map(as_refs)).unwrap());
+        assert!(read.column_by_name("is_delete_marker").unwrap().as_boolean().value(0));
     }
 
     #[test]

@@ -131,6 +131,10 @@ impl Inventory for Files {
         keep_wanted(self.read(part), wanted)
     }
 
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
+
     fn source_lists(&self) -> u64 {
         0
     }

@@ -84,7 +84,7 @@ const FIELDS: [Field; 11] = [
     Field::Encryption,
 ];
 
-/// Reads batches of current objects from a data file.
+/// Reads batches of objects from a data file.
 pub(crate) struct ColumnarReader {
     file: Box<dyn ColumnarFile>,
     rules: RowRules,
@@ -176,7 +176,7 @@ impl Rows<'_> {
         value.ok_or_else(|| Fault::corrupt(format!("its {} is null", field.name(self.rules.dialect))))
     }
 
-    /// Appends a row if it is a current object.
+    /// Appends a row if it is one that is read.
     fn push(&self, row: usize, batch: &mut BatchBuilder) -> Result<()> {
         if let Some(bucket) = self.bytes(Field::Bucket, row)? {
             self.rules.check_bucket(bucket)?;
@@ -190,20 +190,18 @@ impl Rows<'_> {
             delete_marker: required(Field::IsDeleteMarker)? == Some(true),
             ..Claims::default()
         };
-        if self.rules.standing(&claims) != Standing::Current {
-            return Ok(());
-        }
+        let Standing::Taken(marks) = self.rules.standing(&claims) else { return Ok(()) };
         let text = |field| self.bytes(field, row).map(Option::unwrap_or_default);
         batch.key_data.extend_from_slice(self.rules.plain_key(text(Field::Key)?)?);
         batch.end_key()?;
-        let size = u64::try_from(self.number(Field::Size, row)?).map_err(|_| Fault::corrupt("its Size is negative"))?;
-        batch.push_size(size);
+        let size = if marks.is_delete_marker() { 0 } else { self.number(Field::Size, row)? };
+        batch.push_size(u64::try_from(size).map_err(|_| Fault::corrupt("its Size is negative"))?);
         batch.push_last_modified(self.number(Field::LastModified, row)?);
-        batch.push_etag(text(Field::ETag)?)?;
+        batch.push_etag(if marks.is_delete_marker() { b"" } else { text(Field::ETag)? })?;
         let class = batch.class_code(text(Field::Class)?)?;
         batch.push_class_code(class);
         let is_md5 = self.rules.etag_is_md5(text(Field::Encryption)?);
-        batch.push_flags(flags(self.bool(Field::IsMultipart, row)? == Some(true), is_md5));
+        batch.push_flags(flags(self.bool(Field::IsMultipart, row)? == Some(true), is_md5).with(marks));
         if let Some(version) = self.bytes(Field::VersionId, row)? {
             batch.push_version(batch.len() - 1, self.rules.version_id(version))?;
         }

@@ -22,7 +22,7 @@ use crate::text::{parse_bool, parse_size};
 const BUFFER_BYTES: usize = 256 << 10;
 const MAX_ROW_BYTES: usize = 1 << 20;
 
-/// Reads batches of current objects from the decompressed text of a data file.
+/// Reads batches of objects from the decompressed text of a data file.
 #[derive(Debug)]
 pub(crate) struct CsvReader<R> {
     window: Window<R>,
@@ -305,7 +305,7 @@ fn plain_field(bytes: &[u8], start: usize, last: bool, delimiter: u8, fields: &m
     Some(end)
 }
 
-/// Appends the entry of a row, if it is of a current object.
+/// Appends the entry of a row, if it is one that is read.
 #[inline]
 fn take_row(
     columns: &Columns,
@@ -323,17 +323,15 @@ fn take_row(
         rules.check_bucket(bucket)?;
     }
     let standing = rules.standing(&claims(columns, rules, row, fields)?);
-    if standing != Standing::Current {
-        return Ok(standing);
-    }
+    let Standing::Taken(marks) = standing else { return Ok(standing) };
     rules.take_key(field(columns.key), &mut batch.key_data)?;
     batch.end_key()?;
-    let size = field(columns.size);
+    let size = if marks.is_delete_marker() { b"0" } else { field(columns.size) };
     batch.push_size(parse_size(size).ok_or_else(|| impossible(Field::Size.name(rules.dialect), size))?);
     let time = field(columns.last_modified);
     let millis = rules.time(time).ok_or_else(|| impossible(Field::LastModified.name(rules.dialect), time))?;
     batch.push_last_modified(millis);
-    batch.push_etag(field(columns.etag))?;
+    batch.push_etag(if marks.is_delete_marker() { b"" } else { field(columns.etag) })?;
     let class = batch.class_code(field(columns.class))?;
     batch.push_class_code(class);
     // Empty where the store did not say.
@@ -342,7 +340,7 @@ fn take_row(
         multipart.map_or(Ok(false), |text| parse_bool(text).ok_or_else(|| impossible("IsMultipartUploaded", text)))?;
     let md5 = columns.encryption.is_some_and(|column| rules.etag_is_md5(field(column)))
         || columns.md5.is_some_and(|column| etag_is(field(columns.etag), field(column)));
-    batch.push_flags(flags(multipart, md5));
+    batch.push_flags(flags(multipart, md5).with(marks));
     if let Some(column) = columns.version {
         batch.push_version(batch.len() - 1, rules.version_id(field(column)))?;
     }

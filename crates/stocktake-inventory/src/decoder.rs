@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
-use stocktake_core::{EntryBatch, InventoryFormat, KeyFilter, Result};
+use stocktake_core::{EntryBatch, InventoryFormat, InventoryVersions, KeyFilter, Result};
 
 use crate::blocking::Sender;
 use crate::columnar::ColumnarReader;
@@ -17,6 +17,15 @@ use crate::rows::BatchBuilder;
 
 /// Bytes of a local file read at once when it is decompressed.
 const BUFFER_BYTES: usize = 256 << 10;
+
+/// Which entries of a data file are read.
+#[derive(Clone)]
+pub(crate) struct Choice {
+    /// Of these versions.
+    pub(crate) versions: InventoryVersions,
+    /// And of those whose keys are wanted, if not of all.
+    pub(crate) wanted: Option<KeyFilter>,
+}
 
 /// Decodes one data file, a batch at a time.
 pub(crate) struct Decoder {
@@ -34,19 +43,21 @@ enum Rows {
 }
 
 impl Decoder {
-    /// Opens a data file. Of its entries, those are given whose keys are `wanted`; else all.
-    pub(crate) fn open(parts: Arc<Parts>, part: Arc<Part>, file: File, wanted: Option<KeyFilter>) -> Result<Self> {
+    /// Opens a data file. Of its entries, the chosen ones are given.
+    pub(crate) fn open(parts: Arc<Parts>, part: Arc<Part>, file: File, choice: Choice) -> Result<Self> {
+        let Choice { versions, wanted } = choice;
+        let rules = parts.rules.clone().with_versions(versions);
         let rows = match parts.format {
             InventoryFormat::Csv => csv_text(&part.name, file)
-                .and_then(|text| CsvReader::new(text, &parts.schema, parts.rules.clone()))
+                .and_then(|text| CsvReader::new(text, &parts.schema, rules))
                 .map(|reader| Rows::Csv(Box::new(reader))),
-            InventoryFormat::Parquet => ParquetReader::new(file, parts.rules.clone())
+            InventoryFormat::Parquet => ParquetReader::new(file, rules)
                 .map(|reader| Rows::Parquet(Box::new(reader.with_wanted(wanted.clone())))),
             other => match parts.formats.iter().find(|format| format.format() == other) {
                 Some(format) => format
                     .open(file)
                     .map_err(|error| Fault::corrupt(error.to_string()))
-                    .and_then(|file| ColumnarReader::new(file, parts.rules.clone()))
+                    .and_then(|file| ColumnarReader::new(file, rules))
                     .map(Rows::Other),
                 None => Err(Fault::Unsupported(format!("{other} is not read"))),
             },

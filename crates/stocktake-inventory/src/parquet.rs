@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use parquet::file::reader::ChunkReader;
-use stocktake_core::{BATCH_ROWS, EntryBatch, KeyFilter};
+use stocktake_core::{BATCH_ROWS, EntryBatch, EntryFlags, KeyFilter};
 use stocktake_parquet::{
     BytesBuffer, ColumnInfo, ColumnKind, FileMeta, FileOptions, FlatReader, Nulls, Selection, TimeUnit,
 };
@@ -20,7 +20,7 @@ use crate::rows::{BatchBuilder, flags};
 use crate::rules::{Claims, RowRules, Standing, etag_is};
 use crate::schema::{Field, Schema};
 
-/// Reads batches of current objects from a data file.
+/// Reads batches of objects from a data file.
 pub(crate) struct ParquetReader<R> {
     reader: FlatReader<R>,
     rules: RowRules,
@@ -68,8 +68,10 @@ struct Scratch {
     multipart: Vec<bool>,
     md5: Vec<bool>,
     class_codes: Vec<Option<u8>>,
-    /// Which rows of the batch are current objects; empty if all are.
+    /// Which rows of the batch are read; empty if all are.
     live: Vec<bool>,
+    /// What marks each row as a version that is not a current object; empty if all rows are such objects.
+    marks: Vec<EntryFlags>,
 }
 
 /// The schema of a data file, from its footer.
@@ -194,9 +196,10 @@ impl<R: ChunkReader> ParquetReader<R> {
         Ok(())
     }
 
-    /// Finds which rows are of current objects; without columns that could say otherwise, all are.
+    /// Finds which rows are read, and as what; without columns that could say otherwise, all are current objects.
     fn find_live(&mut self, rows: usize) -> Result<()> {
         self.scratch.live.clear();
+        self.scratch.marks.clear();
         self.scratch.versions = None;
         let Columns { latest, delete_marker, deleted, deleted_time, snapshot, folder, version, .. } = self.columns;
         let tells = [latest, delete_marker, deleted, deleted_time, snapshot, folder];
@@ -218,12 +221,12 @@ impl<R: ChunkReader> ParquetReader<R> {
             self.reader.bytes(version, versions, nulls)?;
             claims.iter_mut().zip(versions.iter()).for_each(|(claims, id)| claims.versioned = !id.is_empty());
         }
-        let Scratch { claims, live, .. } = &mut self.scratch;
-        let standings = claims.iter().map(|claims| self.rules.standing(claims));
-        live.extend(standings.map(|standing| {
+        let Scratch { claims, live, marks, .. } = &mut self.scratch;
+        for standing in claims.iter().map(|claims| self.rules.standing(claims)) {
             self.folders += u64::from(standing == Standing::Folder);
-            standing == Standing::Current
-        }));
+            live.push(matches!(standing, Standing::Taken(_)));
+            marks.push(if let Standing::Taken(marks) = standing { marks } else { EntryFlags::NONE });
+        }
         Ok(())
     }
 
@@ -295,10 +298,16 @@ impl<R: ChunkReader> ParquetReader<R> {
     }
 
     fn take_sizes(&mut self, batch: &mut BatchBuilder) -> Result<()> {
-        let Scratch { integers, nulls, live, .. } = &mut self.scratch;
+        let Scratch { integers, nulls, live, marks, .. } = &mut self.scratch;
         self.reader.integers(self.columns.size, integers, nulls)?;
+        // A delete marker has none, whatever stands there.
+        integers
+            .iter_mut()
+            .zip(marks.iter())
+            .filter(|(_, marks)| marks.is_delete_marker())
+            .for_each(|(size, _)| *size = 0);
         let doubtful = nulls.any() || integers.iter().fold(0, |all, size| all | size) < 0;
-        let wrong = |row| is_live(live, row) && (nulls.is_null(row) || integers[row] < 0);
+        let wrong = |row| is_live(live, row) && !is_marker(marks, row) && (nulls.is_null(row) || integers[row] < 0);
         if doubtful && (0..integers.len()).any(wrong) {
             let name = Field::Size.name(self.rules.dialect);
             return Err(Fault::corrupt(format!("a {name} is null or negative")));
@@ -335,16 +344,16 @@ impl<R: ChunkReader> ParquetReader<R> {
     }
 
     fn take_etags(&mut self, batch: &mut BatchBuilder) -> Result<()> {
-        let Scratch { live, nulls, etags, .. } = &mut self.scratch;
+        let Scratch { live, nulls, etags, marks, .. } = &mut self.scratch;
         if self.columns.content_md5.is_some() {
             // They are compared with the digests that another column has.
             self.reader.bytes(self.columns.etag, etags, nulls)?;
             let mut taken = etags.iter().enumerate().filter(|(row, _)| is_live(live, *row));
-            return taken.try_for_each(|(_, etag)| batch.push_etag(etag));
+            return taken.try_for_each(|(row, etag)| batch.push_etag(if is_marker(marks, row) { b"" } else { etag }));
         }
         let mut row = 0;
         self.reader.visit(self.columns.etag, |etag| {
-            let taken = is_live(live, row);
+            let (taken, etag) = (is_live(live, row), etag.filter(|_| !is_marker(marks, row)));
             row += 1;
             if taken { batch.push_etag(etag.unwrap_or_default()) } else { Ok(()) }
         })
@@ -374,7 +383,7 @@ impl<R: ChunkReader> ParquetReader<R> {
     }
 
     fn take_flags(&mut self, rows: usize, batch: &mut BatchBuilder) -> Result<()> {
-        let Scratch { codes, nulls, live, multipart, md5, etags, .. } = &mut self.scratch;
+        let Scratch { codes, nulls, live, marks, multipart, md5, etags, .. } = &mut self.scratch;
         multipart.clear();
         multipart.resize(rows, false);
         if let Some(column) = self.columns.multipart {
@@ -401,7 +410,9 @@ impl<R: ChunkReader> ParquetReader<R> {
         if live.is_empty() {
             batch.rest.flags.extend(both);
         } else {
-            batch.rest.flags.extend(both.zip(live.iter()).filter(|(_, live)| **live).map(|(flags, _)| flags));
+            let mark = |row: usize| marks.get(row).copied().unwrap_or_default();
+            let taken = both.enumerate().zip(live.iter()).filter(|(_, live)| **live);
+            batch.rest.flags.extend(taken.map(|((row, flags), _)| flags.with(mark(row))));
         }
         Ok(())
     }
@@ -449,6 +460,12 @@ fn extend_live<T, U>(out: &mut Vec<U>, values: &[T], live: &[bool], map: impl Fn
     } else {
         out.extend(values.iter().zip(live).filter(|(_, live)| **live).map(|(value, _)| map(value)));
     }
+}
+
+/// `marks` is empty when no row is marked.
+#[inline]
+fn is_marker(marks: &[EntryFlags], row: usize) -> bool {
+    marks.get(row).is_some_and(|marks| marks.is_delete_marker())
 }
 
 fn check_kind(column: &ColumnInfo, kinds: &[ColumnKind]) -> Result<()> {

@@ -17,13 +17,13 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
-use stocktake_core::{BlobInfo, EntryBatch, Error, InventoryFormat, KeyFilter, Location, Result, Vault};
+use stocktake_core::{BlobInfo, EntryBatch, Error, InventoryFormat, Location, Result, Vault};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::OnceCell;
 
 use crate::blocking::{self, Sender};
 use crate::columnar::ColumnarFormat;
-use crate::decoder::Decoder;
+use crate::decoder::{Choice, Decoder};
 use crate::fault::Fault;
 use crate::manifest::DataFile;
 use crate::rules::RowRules;
@@ -88,38 +88,30 @@ impl Part {
         self.found.size
     }
 
-    /// Streams the part's entries: those whose keys are `wanted`, else all.
-    pub(crate) fn read(
-        self: Arc<Self>,
-        parts: Arc<Parts>,
-        wanted: Option<KeyFilter>,
-    ) -> BoxStream<'static, Result<EntryBatch>> {
+    /// Streams the part's entries: the chosen ones.
+    pub(crate) fn read(self: Arc<Self>, parts: Arc<Parts>, choice: Choice) -> BoxStream<'static, Result<EntryBatch>> {
         let start = async move {
             match &parts.local_root {
                 Some(root) => {
                     let path = root.join(&self.name);
-                    self.read_local(parts, path, wanted).await
+                    self.read_local(parts, path, choice).await
                 }
                 None => {
                     self.fetched.get_or_try_init(|| fetch(&parts, &self)).await?;
-                    Ok(self.read_fetched(parts, wanted))
+                    Ok(self.read_fetched(parts, choice))
                 }
             }
         };
         stream::once(start).try_flatten().boxed()
     }
 
-    fn read_fetched(
-        self: Arc<Self>,
-        parts: Arc<Parts>,
-        wanted: Option<KeyFilter>,
-    ) -> BoxStream<'static, Result<EntryBatch>> {
+    fn read_fetched(self: Arc<Self>, parts: Arc<Parts>, choice: Choice) -> BoxStream<'static, Result<EntryBatch>> {
         let location = parts.inventory.clone();
         let open = move || {
             // `self` keeps the temporary file.
             let path = self.fetched.get().expect("fetched before it is read");
             let file = File::open(path).map_err(Error::local("open", path.to_path_buf()))?;
-            Decoder::open(parts, Arc::clone(&self), file, wanted)
+            Decoder::open(parts, Arc::clone(&self), file, choice)
         };
         blocking::stream(location, move |sender| open()?.send_all(sender))
     }
@@ -128,7 +120,7 @@ impl Part {
         self: Arc<Self>,
         parts: Arc<Parts>,
         path: PathBuf,
-        wanted: Option<KeyFilter>,
+        choice: Choice,
     ) -> Result<BoxStream<'static, Result<EntryBatch>>> {
         let (file, state) = {
             let (part, parts, path) = (Arc::clone(&self), Arc::clone(&parts), path.clone());
@@ -139,11 +131,11 @@ impl Part {
         if !matches!(parts.format, InventoryFormat::Csv | InventoryFormat::Parquet) {
             // What others decode is decoded only once it is known to be what was delivered.
             verdict.await?;
-            let entries = move |sender: &Sender<_>| Decoder::open(parts, self, file, wanted)?.send_all(sender);
+            let entries = move |sender: &Sender<_>| Decoder::open(parts, self, file, choice)?.send_all(sender);
             return Ok(blocking::stream(location, entries));
         }
         let entries =
-            blocking::stream(location, move |sender| Decoder::open(parts, self, file, wanted)?.send_all(sender));
+            blocking::stream(location, move |sender| Decoder::open(parts, self, file, choice)?.send_all(sender));
         Ok(until_verdict(entries, verdict))
     }
 

@@ -19,6 +19,7 @@ use stocktake_core::{
 };
 
 use crate::columnar::ColumnarFormat;
+use crate::decoder::Choice;
 use crate::discovery::{Candidate, discover};
 use crate::fault::Fault;
 use crate::head::{self, Head};
@@ -416,15 +417,25 @@ impl Inventory for Report {
     }
 
     fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
-        Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared), None)
+        self.read_chosen(part, Choice { versions: InventoryVersions::Current, wanted: None })
     }
 
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
-        Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared), Some(wanted))
+        self.read_chosen(part, Choice { versions: InventoryVersions::Current, wanted: Some(wanted) })
+    }
+
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read_chosen(part, Choice { versions: InventoryVersions::All, wanted: None })
     }
 
     fn source_lists(&self) -> u64 {
         0
+    }
+}
+
+impl Report {
+    fn read_chosen(&self, part: usize, choice: Choice) -> BoxStream<'static, Result<EntryBatch>> {
+        Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared), choice)
     }
 }
 

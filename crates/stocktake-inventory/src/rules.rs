@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use stocktake_core::ETagCode;
+use stocktake_core::{ETagCode, EntryFlags, InventoryVersions};
 
 use crate::fault::{Fault, Result};
 use crate::manifest::{Dialect, cos};
@@ -18,6 +18,8 @@ pub(crate) struct RowRules {
     /// The bucket that every row must name, where rows name one. Shared by all
     /// files of an inventory: what the manifest does not say, the first row does.
     bucket: Arc<OnceLock<Box<[u8]>>>,
+    /// Which versions are read.
+    versions: InventoryVersions,
 }
 
 impl RowRules {
@@ -27,7 +29,12 @@ impl RowRules {
         if !bucket.is_empty() {
             known.get_or_init(|| bucket.as_bytes().into());
         }
-        Self { dialect, bucket: Arc::new(known) }
+        Self { dialect, bucket: Arc::new(known), versions: InventoryVersions::Current }
+    }
+
+    /// The same rules for these versions. The bucket stays that of all files.
+    pub(crate) fn with_versions(self, versions: InventoryVersions) -> Self {
+        Self { versions, ..self }
     }
 
     /// Sees that a row is of the bucket that all are of.
@@ -102,17 +109,22 @@ impl RowRules {
         }
     }
 
-    /// Whether a row is of an object, and of one that is there now.
+    /// What becomes of a row: whether it is of an object, and of one that is read.
     pub(crate) fn standing(&self, claims: &Claims) -> Standing {
         let Claims { latest, delete_marker, deleted, past, folder, versioned } = *claims;
         // Azure writes nothing for a blob from before versions, and for one that is no longer current.
-        let latest = latest.unwrap_or(!(self.dialect == Dialect::Azure && versioned));
+        let latest = latest.unwrap_or(!(self.dialect == Dialect::Azure && versioned)) && !past;
+        // What is deleted there can only be brought back, and snapshots are asked for by no version id.
+        let lost = deleted || (past && self.dialect == Dialect::Azure);
         if folder {
             Standing::Folder
-        } else if latest && !delete_marker && !deleted && !past {
-            Standing::Current
+        } else if latest && !delete_marker && !lost {
+            Standing::Taken(EntryFlags::NONE)
+        } else if lost || self.versions == InventoryVersions::Current {
+            Standing::LeftOut
         } else {
-            Standing::Past
+            let marker = if delete_marker { EntryFlags::DELETE_MARKER } else { EntryFlags::NONE };
+            Standing::Taken(if latest { marker } else { marker.with(EntryFlags::NONCURRENT) })
         }
     }
 }
@@ -134,10 +146,10 @@ pub(crate) struct Claims {
 /// What becomes of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// An object that is there.
-    Current,
-    /// An object that was there.
-    Past,
+    /// It is an entry, with these flags: of a version, or of a delete marker.
+    Taken(EntryFlags),
+    /// It is an object that was there, and not read.
+    LeftOut,
     /// A folder of an account with a hierarchical namespace, which is no object.
     Folder,
 }

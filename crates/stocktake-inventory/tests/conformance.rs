@@ -10,7 +10,7 @@ use stocktake_fs::FsVault;
 use stocktake_inventory::{InventoryRoot, ManifestReader};
 use stocktake_testkit::conformance::InventoryUnderTest;
 use stocktake_testkit::conformance::keys::hostile;
-use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, batches, write};
+use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, batches, with_past, write};
 
 /// Some thousand ordinary objects, and all the odd ones that the shape can say.
 fn entries(spec: &InventorySpec) -> Vec<Entry> {
@@ -25,32 +25,49 @@ fn entries(spec: &InventorySpec) -> Vec<Entry> {
 
 /// What is read of these entries: as they are, but for how clouds write tags and
 /// null versions, and what they say of neither parts nor digests.
-fn expected(spec: &InventorySpec) -> Vec<Entry> {
-    let mut entries = entries(spec);
-    for entry in &mut entries {
-        let is_md5 = entry.etag.as_ref().is_some_and(|etag| etag.code().md5_shaped().is_some());
-        match spec.shape {
-            Shape::S3Csv | Shape::S3Parquet if spec.versions == InventoryVersions::All => {
-                entry.version = Some("null".into());
-            }
-            Shape::OssCsv => {
-                entry.etag = entry.etag.as_ref().map(|etag| etag.as_str().to_uppercase().as_str().into());
-            }
-            Shape::ObsCsv | Shape::CosCsv if entry.flags.has(EntryFlags::MULTIPART) => {
-                entry.flags = EntryFlags::MULTIPART;
-            }
-            Shape::ObsCsv | Shape::CosCsv => entry.flags = EntryFlags::NONE,
-            Shape::GcsCsv | Shape::GcsParquet | Shape::AzureCsv | Shape::AzureParquet => {
-                entry.flags = if is_md5 { EntryFlags::ETAG_IS_MD5 } else { EntryFlags::NONE };
-            }
-            _ => {}
-        }
-        if matches!(spec.shape, Shape::GcsCsv | Shape::GcsParquet) {
-            entry.version = Some(GENERATION.into());
-        }
-    }
-    entries
+fn expected(spec: &InventorySpec, entries: Vec<Entry>) -> Vec<Entry> {
+    entries.into_iter().filter_map(|entry| expected_of(spec, entry)).collect()
 }
+
+fn expected_of(spec: &InventorySpec, mut entry: Entry) -> Option<Entry> {
+    let is_md5 = entry.etag.as_ref().is_some_and(|etag| etag.code().md5_shaped().is_some());
+    let marks =
+        EntryFlags::from_bits(entry.flags.bits() & EntryFlags::NONCURRENT.with(EntryFlags::DELETE_MARKER).bits());
+    match spec.shape {
+        Shape::S3Csv | Shape::S3Parquet if spec.versions == InventoryVersions::All => {
+            entry.version.get_or_insert_with(|| "null".into());
+        }
+        Shape::OssCsv => {
+            entry.etag = entry.etag.as_ref().map(|etag| etag.as_str().to_uppercase().as_str().into());
+        }
+        Shape::ObsCsv | Shape::CosCsv if entry.flags.has(EntryFlags::MULTIPART) => {
+            entry.flags = EntryFlags::MULTIPART.with(marks);
+        }
+        Shape::ObsCsv | Shape::CosCsv => entry.flags = marks,
+        Shape::GcsCsv | Shape::GcsParquet => {
+            // What was deleted there is an older generation, and nothing marks it.
+            let past = if marks == EntryFlags::NONE { EntryFlags::NONE } else { EntryFlags::NONCURRENT };
+            entry.flags = past.with(if is_md5 { EntryFlags::ETAG_IS_MD5 } else { EntryFlags::NONE });
+            let number = entry.version.as_ref().and_then(|version| PAST.iter().position(|past| past == version));
+            entry.version = Some(number.map_or(GENERATION.into(), |number| (number + 1).to_string()));
+        }
+        Shape::AzureCsv | Shape::AzureParquet => {
+            // A deleted blob can only be brought back.
+            if marks.is_delete_marker() {
+                return None;
+            }
+            entry.flags = marks.with(if is_md5 { EntryFlags::ETAG_IS_MD5 } else { EntryFlags::NONE });
+        }
+        _ => {}
+    }
+    if entry.flags.is_delete_marker() {
+        entry = Entry { size: 0, etag: None, class: String::new(), flags: marks, ..entry };
+    }
+    Some(entry)
+}
+
+/// What older versions are called in what is written.
+const PAST: [&str; 3] = ["older.Version_1", "gone.Version_1", "gone.Version_2"];
 
 /// The generation that every current object of GCS has here.
 const GENERATION: &str = "1772326800000000";
@@ -71,7 +88,18 @@ async fn in_bucket(shape: Shape, versions: InventoryVersions) -> InventoryUnderT
     let spec = spec(shape, versions);
     let vault = Arc::new(MemoryVault::new());
     write_two(&*vault, &spec).await;
-    InventoryUnderTest::new(ManifestReader::new(vault, "inv", "s3://ops-inventories"), expected(&spec))
+    let reader = ManifestReader::new(vault, "inv", "s3://ops-inventories");
+    under_test(reader, &spec)
+}
+
+/// A reader of the newest inventory that was written.
+fn under_test(reader: ManifestReader, spec: &InventorySpec) -> InventoryUnderTest {
+    let entries = entries(spec);
+    let versions = match spec.versions {
+        InventoryVersions::Current => entries.clone(),
+        InventoryVersions::All => (0..).zip(&entries).flat_map(|(number, entry)| with_past(entry, number)).collect(),
+    };
+    InventoryUnderTest::new(reader, expected(spec, entries)).with_versions(expected(spec, versions))
 }
 
 mod s3_csv {
@@ -173,7 +201,7 @@ async fn in_folder(shape: Shape) -> InventoryUnderTest {
         ManifestReader::new(Arc::new(FsVault::new(folder.path())), "some", folder.path().display().to_string())
             .with_root(InventoryRoot::NearestAncestor)
             .with_local_root(folder.path());
-    InventoryUnderTest::new(reader, expected(&spec)).holding(folder)
+    under_test(reader, &spec).holding(folder)
 }
 
 mod local_csv {

@@ -235,6 +235,10 @@ impl Inventory for Made {
         keep_wanted(self.read(part), wanted)
     }
 
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
+
     fn source_lists(&self) -> u64 {
         0
     }

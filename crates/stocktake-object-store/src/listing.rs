@@ -177,6 +177,10 @@ impl Inventory for Objects {
         keep_wanted(self.read(part), wanted)
     }
 
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
+
     fn source_lists(&self) -> u64 {
         self.sent.load(Relaxed)
     }

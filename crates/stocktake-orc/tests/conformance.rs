@@ -12,10 +12,13 @@ use orc_rust::ArrowWriterBuilder;
 use orc_rust::compression::CompressionType;
 use serde_json::json;
 use stocktake_core::memory::MemoryVault;
-use stocktake_core::{Entry, EntryBatch, EntryFlags, Error, InventoryReader, Result, Timestamp, Vault};
+use stocktake_core::{
+    Entry, EntryBatch, EntryFlags, Error, InventoryReader, InventoryVersions, Result, Timestamp, Vault,
+};
 use stocktake_inventory::ManifestReader;
 use stocktake_orc::OrcFormat;
 use stocktake_testkit::conformance::{InventoryUnderTest, keys, run};
+use stocktake_testkit::inventories::{InventorySpec, Shape, batches, with_past, write};
 use stocktake_testkit::inventory_conformance;
 
 const FOLDER: &str = "inv/photo-store/daily";
@@ -107,6 +110,27 @@ async fn delivered() -> InventoryUnderTest {
 }
 
 inventory_conformance!(delivered().await);
+
+/// Older versions and delete markers between the same objects, of which each has the null version.
+async fn delivered_versions() -> InventoryUnderTest {
+    let (vault, entries) = (MemoryVault::new(), entries());
+    let spec =
+        InventorySpec { versions: InventoryVersions::All, rows_per_file: 9_000, ..InventorySpec::new(Shape::S3Orc) };
+    write(&vault, &spec, batches(&entries)).await;
+    let null = |entry: Entry| Entry { version: entry.version.or_else(|| Some("null".to_owned())), ..entry };
+    let bare = |entry: Entry| match entry.flags.is_delete_marker() {
+        true => Entry { size: 0, etag: None, class: String::new(), flags: EntryFlags::DELETE_MARKER, ..entry },
+        false => entry,
+    };
+    let versions = (0..).zip(&entries).flat_map(|(number, entry)| with_past(entry, number));
+    let versions = versions.map(null).map(bare).collect();
+    InventoryUnderTest::new(reader(&vault), entries.into_iter().map(null).collect()).with_versions(versions)
+}
+
+mod versions {
+    use super::*;
+    inventory_conformance!(delivered_versions().await);
+}
 
 async fn read(vault: &MemoryVault) -> Result<usize> {
     let reader = reader(vault);

@@ -21,13 +21,14 @@ mod clouds;
 mod csv;
 mod headed;
 mod headed_parquet;
+mod orc;
 mod parquet;
 mod synthetic;
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::json;
-use stocktake_core::{Entry, EntryBatch, EntryRef, InventoryVersions, Timestamp, Vault};
+use stocktake_core::{Entry, EntryBatch, EntryFlags, EntryRef, InventoryVersions, Timestamp, Vault};
 
 pub use synthetic::{Fate, Order, Rates, Synthetic};
 
@@ -38,6 +39,8 @@ pub enum Shape {
     S3Csv,
     /// Amazon S3: Parquet with Snappy, plain keys.
     S3Parquet,
+    /// Amazon S3: ORC with ZLIB, plain keys, which must be UTF-8. In no list of shapes: few can read it.
+    S3Orc,
     /// Alibaba Cloud OSS: CSV in gzip, bucket unquoted, `/` encoded, dashes in times, upper-case checksums.
     OssCsv,
     /// Huawei Cloud OBS: plain CSV in the dated folder, encoded keys of files, counts of rows, no checksum.
@@ -71,6 +74,11 @@ impl Shape {
         Self::AzureParquet,
     ];
 
+    /// Whether the manifest is written as S3 writes it.
+    fn has_manifest_of_s3(self) -> bool {
+        Self::ALL.contains(&self) || self == Self::S3Orc
+    }
+
     /// Whether a checksum of the manifest is written.
     pub fn has_checksum(self) -> bool {
         !matches!(self, Self::ObsCsv | Self::GcsCsv | Self::GcsParquet)
@@ -82,7 +90,7 @@ impl Shape {
 pub struct InventorySpec {
     /// How it is written.
     pub shape: Shape,
-    /// Whether it tells versions apart. Then older versions and delete markers stand between the entries.
+    /// Whether it tells versions apart. [`write()`] then puts older versions and delete markers between the entries.
     pub versions: InventoryVersions,
     /// The bucket that it lists. Default `photo-store`.
     pub source_bucket: String,
@@ -151,7 +159,7 @@ pub struct WrittenInventory {
     pub manifest: String,
     /// The names of its data files.
     pub files: Vec<String>,
-    /// Entries in it: its current objects.
+    /// Entries that were given to be written.
     pub rows: u64,
 }
 
@@ -163,13 +171,23 @@ pub(crate) struct ReportRow<'a> {
     is_delete_marker: bool,
 }
 
+impl<'a> From<EntryRef<'a>> for ReportRow<'a> {
+    fn from(entry: EntryRef<'a>) -> Self {
+        // The null version is written as nothing.
+        let version = entry.version.filter(|version| *version != "null").unwrap_or("");
+        let (is_latest, is_delete_marker) = (entry.flags.is_latest(), entry.flags.is_delete_marker());
+        Self { entry, version, is_latest, is_delete_marker }
+    }
+}
+
 /// Encodes the rows of one data file.
 trait FileEncoder {
     fn push(&mut self, row: &ReportRow<'_>);
     fn finish(&mut self) -> Vec<u8>;
 }
 
-/// Writes an inventory of `entries` into `vault`.
+/// Writes an inventory of `entries`, which are current objects, into `vault`. One of all versions has
+/// [others](with_past) between them.
 ///
 /// # Panics
 /// When the vault fails, or a field holds what the shape can't say.
@@ -182,14 +200,50 @@ pub async fn write(
     let mut rows = 0;
     for batch in entries {
         for entry in batch.iter() {
-            writer.push_versions(&entry, rows).await;
+            if spec.versions == InventoryVersions::Current {
+                writer.push(&entry.into()).await;
+            } else {
+                for version in with_past(&entry.to_entry(), rows) {
+                    writer.push(&version.as_ref().into()).await;
+                }
+            }
             rows += 1;
         }
     }
-    writer.finish_file().await;
-    let files = writer.files;
-    let manifest = write_manifest(vault, spec, &files).await;
-    WrittenInventory { manifest, files: files.into_iter().map(|file| file.name).collect(), rows }
+    writer.finish(rows).await
+}
+
+/// Writes an inventory with a row for each entry, which is a version or a delete marker as its flags say.
+///
+/// # Panics
+/// As [`write()`].
+pub async fn write_versions(vault: &dyn Vault, spec: &InventorySpec, entries: &[Entry]) -> WrittenInventory {
+    let mut writer = Writer { spec, vault, encoder: None, rows_in_file: 0, files: Vec::new() };
+    for entry in entries {
+        writer.push(&entry.as_ref().into()).await;
+    }
+    writer.finish(entries.len() as u64).await
+}
+
+/// What a list of all versions has of the `number`th current object: the object itself, beside
+/// every third an older version, and beside every fifth a key that was deleted.
+pub fn with_past(entry: &Entry, number: u64) -> Vec<Entry> {
+    let version = |entry: &Entry, version: &str, flags: EntryFlags| {
+        entry.clone().with_version(version).with_flags(entry.flags.with(flags))
+    };
+    let mut rows = Vec::new();
+    if number.is_multiple_of(3) {
+        let older = Entry { size: entry.size / 2 + 1, ..entry.clone() };
+        rows.push(version(&older, PAST_VERSIONS[0], EntryFlags::NONCURRENT));
+    }
+    rows.push(entry.clone());
+    let key = [entry.key.as_bytes(), b".deleted"].concat();
+    let gone = Entry { key: key[..key.len().min(1024)].into(), size: 7, ..entry.clone() };
+    if number.is_multiple_of(5) && gone.key != entry.key {
+        rows.push(version(&gone, PAST_VERSIONS[1], EntryFlags::NONCURRENT));
+        rows.push(version(&gone, PAST_VERSIONS[2], EntryFlags::DELETE_MARKER));
+    }
+    rows
 }
 
 /// Batches of single entries.
@@ -216,50 +270,11 @@ struct Writer<'a> {
 const PAST_VERSIONS: [&str; 3] = ["older.Version_1", "gone.Version_1", "gone.Version_2"];
 
 impl Writer<'_> {
-    /// Writes an entry, and around some what a list of all versions has there.
-    async fn push_versions(&mut self, entry: &EntryRef<'_>, number: u64) {
-        let version = entry.version.filter(|version| *version != "null").unwrap_or("");
-        let latest = ReportRow { entry: *entry, version, is_latest: true, is_delete_marker: false };
-        if self.spec.versions == InventoryVersions::Current {
-            return self.push(&latest).await;
-        }
-        if number.is_multiple_of(3) {
-            let older = EntryRef { size: entry.size / 2 + 1, ..*entry };
-            self.push(&ReportRow {
-                entry: older,
-                version: PAST_VERSIONS[0],
-                is_latest: false,
-                is_delete_marker: false,
-            })
-            .await;
-        }
-        self.push(&latest).await;
-        if number.is_multiple_of(5) {
-            let key = [entry.key, b".deleted"].concat();
-            let gone = EntryRef { key: &key[..key.len().min(1024)], size: 7, ..*entry };
-            if gone.key != entry.key {
-                self.push(&ReportRow {
-                    entry: gone,
-                    version: PAST_VERSIONS[1],
-                    is_latest: false,
-                    is_delete_marker: false,
-                })
-                .await;
-                self.push(&ReportRow {
-                    entry: gone,
-                    version: PAST_VERSIONS[2],
-                    is_latest: true,
-                    is_delete_marker: true,
-                })
-                .await;
-            }
-        }
-    }
-
     async fn push(&mut self, row: &ReportRow<'_>) {
         let encoder = self.encoder.get_or_insert_with(|| match self.spec.shape {
             Shape::S3Csv | Shape::OssCsv | Shape::ObsCsv | Shape::CosCsv => Box::new(csv::CsvEncoder::new(self.spec)),
             Shape::S3Parquet => Box::new(parquet::ParquetEncoder::new(self.spec)),
+            Shape::S3Orc => Box::new(orc::OrcEncoder::new(self.spec)),
             Shape::GcsCsv | Shape::AzureCsv => Box::new(headed::CsvEncoder::new(self.spec)),
             Shape::GcsParquet | Shape::AzureParquet => Box::new(headed_parquet::ParquetEncoder::new(self.spec)),
         });
@@ -268,6 +283,13 @@ impl Writer<'_> {
         if self.rows_in_file == self.spec.rows_per_file {
             self.finish_file().await;
         }
+    }
+
+    /// Writes what is left, and the manifest.
+    async fn finish(mut self, rows: u64) -> WrittenInventory {
+        self.finish_file().await;
+        let manifest = write_manifest(self.vault, self.spec, &self.files).await;
+        WrittenInventory { manifest, files: self.files.into_iter().map(|file| file.name).collect(), rows }
     }
 
     async fn finish_file(&mut self) {
@@ -290,18 +312,23 @@ pub fn md5_hex(bytes: &[u8], shape: Shape) -> String {
 }
 
 async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[WrittenFile]) -> String {
-    if !Shape::ALL.contains(&spec.shape) {
+    if !spec.shape.has_manifest_of_s3() {
         return clouds::write_manifest(vault, spec, files).await;
     }
     let files: Vec<_> =
         files.iter().map(|file| json!({ "key": file.name, "size": file.size, "MD5checksum": file.md5 })).collect();
     let millis = spec.created.as_millis();
+    let (file_format, file_schema) = match spec.shape {
+        Shape::S3Parquet => ("Parquet", parquet::message_type(spec)),
+        Shape::S3Orc => ("ORC", orc::struct_type(spec)),
+        _ => ("CSV", spec.columns().join(", ")),
+    };
     let manifest = match spec.shape {
         Shape::OssCsv => json!({
             "creationTimestamp": (millis / 1000).to_string(),
             "destinationBucket": spec.destination_bucket,
-            "fileFormat": "CSV",
-            "fileSchema": spec.columns().join(", "),
+            "fileFormat": file_format,
+            "fileSchema": file_schema,
             "files": files,
             "sourceBucket": spec.source_bucket,
             "version": "2019-09-01",
@@ -311,8 +338,8 @@ async fn write_manifest(vault: &dyn Vault, spec: &InventorySpec, files: &[Writte
             "destinationBucket": format!("arn:aws:s3:::{}", spec.destination_bucket),
             "version": "2016-11-30",
             "creationTimestamp": millis.to_string(),
-            "fileFormat": if spec.shape == Shape::S3Csv { "CSV" } else { "Parquet" },
-            "fileSchema": if spec.shape == Shape::S3Csv { spec.columns().join(", ") } else { parquet::message_type(spec) },
+            "fileFormat": file_format,
+            "fileSchema": file_schema,
             "files": files,
         }),
     };

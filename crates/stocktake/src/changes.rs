@@ -3,20 +3,21 @@
 use futures::stream::{BoxStream, StreamExt};
 use stocktake_core::Result;
 use stocktake_engine::compare::ChangeSet;
-use stocktake_export::{RecordBatch, change_refs_to_record_batch};
+use stocktake_export::{ChangeColumns, RecordBatch};
 
-/// Streams a change set, in ascending key order, as record batches with the columns
-/// of [`change_schema`](crate::export::change_schema).
+/// Streams a change set, in ascending key order, as record batches with the
+/// [columns](crate::export::ChangeColumns) for what was compared: objects, or versions.
 ///
 /// A batch is made when it is asked for. May be called any number of times. Needs a
 /// tokio runtime.
 ///
 /// # Errors
-/// In the stream: those of [`ChangeSet::changes`] and [`change_refs_to_record_batch`]. It then ends.
+/// In the stream: those of [`ChangeSet::changes`] and [`ChangeColumns::record_batch`]. It then ends.
 pub fn change_record_batches(changes: &ChangeSet) -> BoxStream<'static, Result<RecordBatch>> {
-    let batches = changes.changes().map(|batch| {
+    let columns = ChangeColumns::from(changes.versions());
+    let batches = changes.changes().map(move |batch| {
         let batch = batch?;
-        change_refs_to_record_batch(batch.iter().map(|change| (change.class, change.current, change.previous)))
+        columns.record_batch(batch.iter().map(|change| (change.class, change.current, change.previous)))
     });
     batches.boxed()
 }

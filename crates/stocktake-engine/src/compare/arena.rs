@@ -95,7 +95,7 @@ impl Arena {
             for other in &same[1..] {
                 let (row, other_row) = (self.entry(kept), self.entry(other));
                 let keep = precedence(&row, &other_row) != Ordering::Less;
-                meter.duplicate(if keep { other_row.size } else { row.size });
+                meter.duplicate(if keep { &other_row } else { &row });
                 kept = if keep { kept } else { other };
             }
             run.push(self.key(kept), self.tail(kept))?;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream};
-use stocktake_core::{Change, ChangeClass, ChangeCounts, EntryBatch, EntryRef, Error, Result};
+use stocktake_core::{Change, ChangeClass, ChangeCounts, EntryBatch, EntryRef, Error, InventoryVersions, Result};
 
 use super::codec::{Taker, put_key, put_tail};
 use super::spool::{Spool, SpoolWriter};
@@ -16,18 +16,25 @@ use super::spool::{Spool, SpoolWriter};
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
     counts: ChangeCounts,
+    versions: InventoryVersions,
     work: CompareWork,
     spool: Arc<Spool>,
 }
 
 impl ChangeSet {
-    pub(super) fn new(counts: ChangeCounts, work: CompareWork, spool: Spool) -> Self {
-        Self { counts, work, spool: Arc::new(spool) }
+    pub(super) fn new(counts: ChangeCounts, versions: InventoryVersions, work: CompareWork, spool: Spool) -> Self {
+        Self { counts, versions, work, spool: Arc::new(spool) }
     }
 
     /// Exact counts of all classes.
     pub fn counts(&self) -> &ChangeCounts {
         &self.counts
+    }
+
+    /// What was compared: all versions, or current objects. Where all versions were wanted and a
+    /// side does not tell of them, it is current objects.
+    pub fn versions(&self) -> InventoryVersions {
+        self.versions
     }
 
     /// What the comparison took.
@@ -47,6 +54,9 @@ impl ChangeSet {
 
     /// Streams the changes in ascending key order. May be called any number of
     /// times, also at once; the changes stay until the last stream is dropped.
+    ///
+    /// Changes of versions of one key come [newest first](EntryRef::version_order): all of
+    /// them, or if there are more than 8,192, some thousands at a time.
     ///
     /// A batch holds at most [`BATCH_ROWS`](stocktake_core::BATCH_ROWS) changes
     /// and is read when it is asked for. Needs a tokio runtime.
@@ -168,9 +178,9 @@ impl ChangeBatch {
 pub struct ChangeRef<'a> {
     /// What happened.
     pub class: ChangeClass,
-    /// The entry now; `None` when deleted.
+    /// The entry now; `None` when it is no longer there.
     pub current: Option<EntryRef<'a>>,
-    /// The entry before; `None` when added.
+    /// The entry before; `None` when it was not there.
     pub previous: Option<EntryRef<'a>>,
 }
 
@@ -220,7 +230,7 @@ impl ChangeWriter {
         }
         let key = current.or(previous).expect("a change has a side").key;
         let frame = self.spool.frame();
-        frame.push(class_code(class));
+        frame.push(head_byte(class, previous.is_some(), current.is_some()));
         put_key(frame, &self.last_key, key);
         for entry in [current, previous].into_iter().flatten() {
             put_tail(frame, entry);
@@ -236,10 +246,11 @@ impl ChangeWriter {
     }
 }
 
-/// The place of a class among all, which tells as well which sides a change has.
-fn class_code(class: ChangeClass) -> u8 {
+/// The place of a class among all, and which sides the change has.
+fn head_byte(class: ChangeClass, has_previous: bool, has_current: bool) -> u8 {
     let place = ChangeClass::ALL.iter().position(|known| *known == class);
-    place.and_then(|place| u8::try_from(place).ok()).expect("ALL holds every class")
+    let place = place.and_then(|place| u8::try_from(place).ok()).expect("ALL holds every class");
+    place << 2 | u8::from(has_previous) << 1 | u8::from(has_current)
 }
 
 /// Reads and decodes the frame at `offset`; also where the next one begins.
@@ -255,9 +266,10 @@ fn read_batch(spool: &Spool, mut offset: u64) -> Result<Option<(ChangeBatch, u64
 }
 
 fn take_change<'k, 'a: 'k>(taker: &mut Taker<'a>, key: &'k mut Vec<u8>) -> Option<ChangeRef<'k>> {
-    let class = *ChangeClass::ALL.get(usize::from(taker.byte()?))?;
+    let head = taker.byte()?;
+    let class = *ChangeClass::ALL.get(usize::from(head >> 2))?;
     taker.key(key)?;
-    let current = if class == ChangeClass::Deleted { None } else { Some(taker.tail(key)?) };
-    let previous = if class == ChangeClass::Added { None } else { Some(taker.tail(key)?) };
+    let current = if head & 1 == 0 { None } else { Some(taker.tail(key)?) };
+    let previous = if head & 2 == 0 { None } else { Some(taker.tail(key)?) };
     Some(ChangeRef { class, current, previous })
 }

@@ -67,13 +67,14 @@ pub(super) struct Stretch<'a> {
     pub(super) batch_number: u64,
 }
 
-/// Which of two rows of one key is kept: the one modified later, and among equals
-/// the one that is greater in any other fact, so that the choice does not depend
-/// on the order in which they were read.
+/// Which of two rows of one key is kept: the one modified later, among equals the one
+/// with the greater version id, then one that is said to be the latest, and then the one that
+/// is greater in any other fact, so that the choice does not depend on the order in
+/// which they were read.
 pub(super) fn precedence(a: &EntryRef<'_>, b: &EntryRef<'_>) -> Ordering {
-    let facts = |entry: &EntryRef<'_>| (entry.last_modified, entry.etag.code.identity(), entry.size);
-    facts(a)
-        .cmp(&facts(b))
+    let etag = |entry: &EntryRef<'_>| entry.etag.code.identity();
+    (a.last_modified, a.version, a.flags.is_latest(), a.etag.text, etag(a), a.size)
+        .cmp(&(b.last_modified, b.version, b.flags.is_latest(), b.etag.text, etag(b), b.size))
         .then_with(|| a.etag.code.into_parts().cmp(&b.etag.code.into_parts()))
-        .then_with(|| (a.class, a.version, a.flags.bits()).cmp(&(b.class, b.version, b.flags.bits())))
+        .then_with(|| (a.class, a.flags.bits()).cmp(&(b.class, b.flags.bits())))
 }

@@ -1,11 +1,13 @@
 //! Which rows of an inventory take part.
 //!
 //! A gate stands where batches come in, so all that follows sees rows in scope
-//! only, whichever way they take.
+//! only, whichever way they take. Where versions are compared, they get their
+//! [identities](super::identity) here.
 
 use bytes::Bytes;
 use stocktake_core::{EntryBatch, EntryRef, Error, Location, ObjectKey, Result};
 
+use super::identity::{Part, with_identities};
 use super::meter::SideMeter;
 use super::options::CompareOptions;
 use super::side::Side;
@@ -22,6 +24,8 @@ pub(super) struct Gate {
     pub(super) path: Bytes,
     /// Rows it refuses are left out and counted.
     pub(super) filter: Option<Filter>,
+    /// Whether rows are versions, and get identities.
+    pub(super) versions: bool,
 }
 
 /// The rows of `batch` that take part: those that pass `gate`, all where there is none. Every row is counted in `meter`.
@@ -30,13 +34,15 @@ pub(super) struct Gate {
 /// [`InventoryScopeMismatch`](Error::InventoryScopeMismatch) for a key that can't be in the inventory.
 pub(super) fn admit(gate: Option<&Gate>, batch: EntryBatch, meter: &SideMeter) -> Result<EntryBatch> {
     let batch = match gate {
+        Some(gate) if gate.versions => return gate.identify(&batch, meter),
         Some(gate) if !gate.is_open() => gate.sift(batch, meter)?,
         _ => batch,
     };
-    count_rows(&batch, meter);
+    count_rows(batch.columns().sizes.iter(), meter);
     Ok(batch)
 }
 
+#[derive(Clone, Copy)]
 enum Verdict {
     Admitted,
     Outside,
@@ -45,19 +51,37 @@ enum Verdict {
 
 impl Gate {
     /// The gate before `side`; none before a side whose rows all take part.
-    pub(super) fn for_side(side: &Side, options: &CompareOptions) -> Option<Self> {
+    pub(super) fn for_side(side: &Side, options: &CompareOptions, versions: bool) -> Option<Self> {
         let Side::Inventory(inventory) = side else { return None };
         Some(Self {
             inventory: inventory.info().location.clone(),
             inventory_prefix: options.inventory_prefix.clone(),
             path: options.path.clone(),
             filter: options.filter.clone(),
+            versions,
         })
     }
 
-    /// Whether every row passes.
+    /// Whether every row passes as it is.
     pub(super) fn is_open(&self) -> bool {
-        self.inventory_prefix.is_empty() && self.path.is_empty() && self.filter.is_none()
+        !self.versions && self.inventory_prefix.is_empty() && self.path.is_empty() && self.filter.is_none()
+    }
+
+    /// The rows of versions, by their identities. What the latest version of a key is does not depend on the filter.
+    fn identify(&self, batch: &EntryBatch, meter: &SideMeter) -> Result<EntryBatch> {
+        let verdicts = batch.iter().map(|entry| self.verdict(&entry)).collect::<Result<Vec<_>>>()?;
+        let part = |row: usize| match verdicts[row] {
+            Verdict::Admitted => Part::Both,
+            Verdict::Filtered => Part::Head,
+            Verdict::Outside => Part::None,
+        };
+        let of = |verdict| (0..batch.len()).filter(move |row| part(*row) == verdict);
+        meter.count(|tally| {
+            tally.outside += of(Part::None).count() as u64;
+            tally.filtered += of(Part::Head).count() as u64;
+        });
+        count_rows(of(Part::Both).map(|row| &batch.columns().sizes[row]), meter);
+        with_identities(batch, part)
     }
 
     fn sift(&self, batch: EntryBatch, meter: &SideMeter) -> Result<EntryBatch> {
@@ -100,11 +124,11 @@ impl Gate {
     }
 }
 
-/// Counts all rows of a batch that take part.
-fn count_rows(batch: &EntryBatch, meter: &SideMeter) {
-    let bytes = batch.columns().sizes.iter().map(|size| u128::from(*size)).sum::<u128>();
+/// Counts rows that take part, by their sizes.
+fn count_rows<'a>(sizes: impl Iterator<Item = &'a u64>, meter: &SideMeter) {
+    let (objects, bytes) = sizes.fold((0, 0), |(objects, bytes), size| (objects + 1, bytes + u128::from(*size)));
     meter.count(|tally| {
-        tally.rows.objects += batch.len() as u64;
+        tally.rows.objects += objects;
         tally.rows.bytes += bytes;
     });
 }

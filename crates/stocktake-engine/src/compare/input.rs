@@ -38,7 +38,15 @@ impl Input {
     /// Begins to read a part.
     pub(super) fn feed(&self, part: usize) -> Feed {
         // Many parts may be open at once.
-        Feed::open(self.side.read(part), 1, &self.runtime, &self.cancel)
+        Feed::open(self.read(part), 1, &self.runtime, &self.cancel)
+    }
+
+    fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        if self.reads_versions() { self.side.read_versions(part) } else { self.side.read(part) }
+    }
+
+    fn reads_versions(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.versions)
     }
 
     /// Begins to read a part of which few are open, as fast as it can be decoded.
@@ -54,7 +62,7 @@ impl Input {
         mut each: impl FnMut(EntryBatch) -> Result<()>,
     ) -> Result<()> {
         let admitted = |batch| each(admit(self.gate.as_ref(), batch, &self.meter)?);
-        self.for_each(parts_at_once, |part| self.feed_ahead(self.side.read(part)), admitted)
+        self.for_each(parts_at_once, |part| self.feed_ahead(self.read(part)), admitted)
     }
 
     /// Hands the rows that take part and whose keys are wanted to `each`. `wanted` is
@@ -96,8 +104,12 @@ impl Input {
     ///
     /// A side of one part is taken at its word: disorder shows soon enough. Of
     /// several, the first keys are needed, so that parts are opened in turn.
-    /// Holds one key for each part.
+    /// Holds one key for each part. Versions are in no order that counts: identities are
+    /// ordered by version ids, which no inventory is.
     pub(super) fn look(&self) -> Result<Option<Ascending>> {
+        if self.reads_versions() {
+            return Ok(None);
+        }
         if self.side.parts() == 1 {
             return Ok(Some(Ascending(vec![(Vec::new(), 0)])));
         }

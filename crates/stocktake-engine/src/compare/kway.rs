@@ -94,7 +94,7 @@ impl<S: CodedCursor> KWay<S> {
         let (Some(a), Some(b)) = (self.open.pop(), self.open.pop()) else { return Ok(()) };
         let (row_a, row_b) = (a.cursor.entry()?, b.cursor.entry()?);
         let a_stays = precedence(&row_a, &row_b) != Ordering::Less;
-        self.meter.duplicate(if a_stays { row_b.size } else { row_a.size });
+        self.meter.duplicate(if a_stays { &row_b } else { &row_a });
         let (stays, mut goes) = if a_stays { (a, b) } else { (b, a) };
         goes.cursor.advance()?;
         // Its new code is relative to the key of both.

@@ -1,11 +1,11 @@
 //! The comparison itself: one walk along two sorted sides.
 //!
 //! Every change is decided here, on real keys and real columns, whichever way
-//! the rows took to get here.
+//! the rows took to get here: by a judge of [objects](ObjectJudge) or of [versions](super::versions).
 
 use std::cmp::Ordering;
 
-use stocktake_core::{ChangeClass, ChangeCounts, Error};
+use stocktake_core::{ChangeClass, ChangeCounts, EntryRef, Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::changes::ChangeWriter;
@@ -15,17 +15,47 @@ use super::equal::equal_rows;
 /// How many keys are passed between two looks at the cancellation token.
 const KEYS_BETWEEN_LOOKS: u32 = 1 << 14;
 
-/// Writes every change from `previous` to `current` in key order, and counts the classes.
+/// Says what happened to a key, or to whatever rows are brought together by.
+pub(super) trait Judge {
+    /// Takes what each side has of a key, in ascending order of keys; one side has something. Of rows that
+    /// are equal on both sides, most never get here.
+    fn judge(&mut self, previous: Option<&EntryRef<'_>>, current: Option<&EntryRef<'_>>) -> Result<()>;
+}
+
+/// Writes changes of objects, and counts them.
+#[derive(Debug)]
+pub(super) struct ObjectJudge {
+    pub(super) counts: ChangeCounts,
+    pub(super) changes: ChangeWriter,
+}
+
+impl Judge for ObjectJudge {
+    #[inline]
+    fn judge(&mut self, previous: Option<&EntryRef<'_>>, current: Option<&EntryRef<'_>>) -> Result<()> {
+        let (class, size) = match (previous, current) {
+            (Some(before), Some(now)) => match ChangeClass::between(before, now) {
+                Some(class) => (class, now.size),
+                None => return Ok(()),
+            },
+            (Some(before), None) => (ChangeClass::Deleted, before.size),
+            (None, Some(now)) => (ChangeClass::Added, now.size),
+            (None, None) => return Ok(()),
+        };
+        self.counts.class_mut(class).add(size);
+        self.changes.push(class, previous, current)
+    }
+}
+
+/// Hands to `judge` every key of both sides, or of one, that may have changed.
 ///
 /// # Errors
-/// [`Stop::Disorder`] as soon as a side proves not to ascend; what was written is then of no use.
+/// [`Stop::Disorder`] as soon as a side proves not to ascend; what was concluded is then of no use.
 pub(super) fn merge(
     mut previous: impl Cursor,
     mut current: impl Cursor,
-    changes: &mut ChangeWriter,
+    judge: &mut impl Judge,
     cancel: &CancellationToken,
-) -> Result<ChangeCounts, Stop> {
-    let mut counts = ChangeCounts::default();
+) -> Result<(), Stop> {
     let mut keys = 0_u32;
     loop {
         keys = keys.wrapping_add(1);
@@ -34,31 +64,23 @@ pub(super) fn merge(
         }
         pass_equal_rows(&mut previous, &mut current)?;
         let order = match (previous.key(), current.key()) {
-            (None, None) => return Ok(counts),
+            (None, None) => return Ok(()),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(previous), Some(current)) => previous.cmp(current),
         };
         match order {
             Ordering::Equal => {
-                let (before, now) = (previous.entry()?, current.entry()?);
-                if let Some(class) = ChangeClass::between(&before, &now) {
-                    counts.class_mut(class).add(now.size);
-                    changes.push(class, Some(&before), Some(&now))?;
-                }
+                judge.judge(Some(&previous.entry()?), Some(&current.entry()?))?;
                 previous.advance()?;
                 current.advance()?;
             }
             Ordering::Less => {
-                let before = previous.entry()?;
-                counts.deleted.add(before.size);
-                changes.push(ChangeClass::Deleted, Some(&before), None)?;
+                judge.judge(Some(&previous.entry()?), None)?;
                 previous.advance()?;
             }
             Ordering::Greater => {
-                let now = current.entry()?;
-                counts.added.add(now.size);
-                changes.push(ChangeClass::Added, None, Some(&now))?;
+                judge.judge(None, Some(&current.entry()?))?;
                 current.advance()?;
             }
         }

@@ -16,6 +16,9 @@
 //! `partition`, `matching`, `recent` and `sieve` find rows that may differ, `part`, `kway` and
 //! `sort` walk in order, `merge` decides, `changes` keeps what was found, `roads`
 //! leads through them, and `guards` judges the counts.
+//!
+//! Versions take the same roads: by the key and the version id as one, which `identity`
+//! makes of them, and of what is found `versions` says what happened.
 
 mod arena;
 mod changes;
@@ -26,6 +29,7 @@ mod equal;
 mod feed;
 mod gate;
 mod guards;
+mod identity;
 mod input;
 mod kway;
 mod matching;
@@ -46,18 +50,21 @@ mod sort;
 mod spool;
 mod table;
 mod unordered;
+mod versions;
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_tests;
 
 pub use changes::{ChangeBatch, ChangeRef, ChangeSet, CompareWork};
 pub use guards::Guards;
 pub use options::CompareOptions;
 pub use side::Side;
 
-use stocktake_core::{Entropy, Error, Event, Observer, Result};
+use stocktake_core::{Entropy, Error, Event, InventoryVersions, Observer, Result};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -74,9 +81,13 @@ use scratch::Scratch;
 ///
 /// Equal keys are judged by [`ChangeClass::between`](stocktake_core::ChangeClass::between).
 /// Of rows of one key within a side, the one modified last is kept, among equally
-/// late ones the one with the greater ETag; the others are counted. Rows outside
+/// late ones the one with the greater version id and ETag; the others are counted. Rows outside
 /// the [path](CompareOptions::path) or refused by the [filter](CompareOptions::filter)
 /// are left out of inventories, not of snapshots.
+///
+/// [All versions](CompareOptions::versions) of two inventories are compared by key and
+/// version id, by the rules that [`ChangeClass`](stocktake_core::ChangeClass) states. Their
+/// sides are matched by hashes, or sorted.
 ///
 /// `entropy` keys the hashes that stand for rows while unordered sides are
 /// matched: nobody who can name objects can make two of them pass for one.
@@ -117,8 +128,10 @@ async fn compare_within(
     let _stop = cancel.clone().drop_guard();
     let (progress, rows_read) = watch::channel(0);
     let runtime = Handle::current();
-    let input = |side: Side, meter| {
-        let gate = Gate::for_side(&side, options);
+    let versions = compared_versions(&previous, &current, options);
+    let all = versions == InventoryVersions::All;
+    let input = |side: Side, meter: SideMeter| {
+        let (gate, meter) = (Gate::for_side(&side, options, all), meter.with_versions(all));
         Input { side, gate, meter, runtime: runtime.clone(), cancel: cancel.clone() }
     };
     let comparison = Comparison {
@@ -128,6 +141,7 @@ async fn compare_within(
         digester: Digester::new(entropy, limits.key_hash_mask),
         scratch: Scratch::new(options.temp_folder.clone()),
         cancel: cancel.clone(),
+        versions,
     };
     let worker = tokio::task::spawn_blocking(move || comparison.run());
     let finished = report_until_done(worker, rows_read, observer).await;
@@ -135,6 +149,12 @@ async fn compare_within(
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => Err(Error::Cancelled),
     })
+}
+
+/// Which versions are compared: all if they are wanted, and both sides tell of them.
+fn compared_versions(previous: &Side, current: &Side, options: &CompareOptions) -> InventoryVersions {
+    let told = previous.tells_versions() && current.tells_versions();
+    if told { options.versions } else { InventoryVersions::Current }
 }
 
 /// Tells the observer how many rows have been read until `worker` is done. The

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use stocktake_core::BATCH_ROWS;
+use stocktake_core::{BATCH_ROWS, InventoryVersions};
 
 use super::partition::{DIGEST_BYTES, PartitionLimits};
 use super::recent::RecentLimits;
@@ -29,8 +29,12 @@ pub struct CompareOptions {
     /// What every key of an inventory begins with, as its owner states it. A key
     /// that does not is an [`InventoryScopeMismatch`](stocktake_core::Error::InventoryScopeMismatch). Default: nothing.
     pub inventory_prefix: Bytes,
-    /// Rows of an inventory that it refuses are left out and counted. Default: none is.
+    /// Rows of an inventory that it refuses are left out and counted. Default: none is. Where versions are
+    /// compared, each of them is judged by its own facts.
     pub filter: Option<Filter>,
+    /// What is compared. Default: current objects. All versions are compared only where both sides are
+    /// inventories that list them, or nothing; else current objects are, as [`ChangeSet::versions`](super::ChangeSet::versions) tells.
+    pub versions: InventoryVersions,
 }
 
 impl Default for CompareOptions {
@@ -41,6 +45,7 @@ impl Default for CompareOptions {
             path: Bytes::new(),
             inventory_prefix: Bytes::new(),
             filter: None,
+            versions: InventoryVersions::Current,
         }
     }
 }
@@ -78,6 +83,13 @@ impl CompareOptions {
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
+        self
+    }
+
+    /// The same options for all versions, or for current objects.
+    #[must_use]
+    pub fn with_versions(mut self, versions: InventoryVersions) -> Self {
+        self.versions = versions;
         self
     }
 }

@@ -96,7 +96,7 @@ impl PartCursor {
         let Some(following) = self.following() else { return };
         let at_hand = self.batch.get(self.at);
         let keep = precedence(&at_hand, &following) != Ordering::Less;
-        self.meter.duplicate(if keep { following.size } else { at_hand.size });
+        self.meter.duplicate(if keep { &following } else { &at_hand });
         match (keep, self.after < self.batch.len()) {
             (true, true) => self.after += 1,
             (true, false) => self.skip_next(),

@@ -7,20 +7,21 @@
 //! attempt may prove void: what it concluded is thrown away and another road
 //! taken. Whatever the road, the changes are decided by the same merge.
 
-use stocktake_core::{ChangeCounts, Error, Result, Tally};
+use stocktake_core::{ChangeClass, ChangeCounts, Error, InventoryVersions, Result, Tally};
 use tokio_util::sync::CancellationToken;
 
 use super::changes::{ChangeSet, ChangeWriter, CompareWork};
 use super::cursor::{Cursor, Stop};
 use super::digest::Digester;
 use super::input::{Ascending, Input};
-use super::merge::merge;
+use super::merge::{ObjectJudge, merge};
 use super::meter::SideTally;
 use super::options::Limits;
 use super::scratch::Scratch;
 use super::side::Side;
 use super::sort::Sorted;
 use super::spool::{Spool, SpoolWriter};
+use super::versions::VersionJudge;
 
 /// A comparison under way, on a worker thread.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Comparison {
     pub(super) digester: Digester,
     pub(super) scratch: Scratch,
     pub(super) cancel: CancellationToken,
+    /// What is compared.
+    pub(super) versions: InventoryVersions,
 }
 
 /// What is known of the order of a side.
@@ -123,8 +126,18 @@ impl Comparison {
     }
 
     fn merge_cursors(&self, previous: impl Cursor, current: impl Cursor) -> Result<Found, Stop> {
-        let mut changes = self.change_writer();
-        let classes = merge(previous, current, &mut changes, &self.cancel)?;
+        let (classes, changes) = match self.versions {
+            InventoryVersions::Current => {
+                let mut judge = ObjectJudge { counts: ChangeCounts::default(), changes: self.change_writer() };
+                merge(previous, current, &mut judge, &self.cancel)?;
+                (judge.counts, judge.changes)
+            }
+            InventoryVersions::All => {
+                let mut judge = VersionJudge::new(self.change_writer());
+                merge(previous, current, &mut judge, &self.cancel)?;
+                judge.finish()?
+            }
+        };
         Ok(Found { classes, changes: changes.finish()? })
     }
 
@@ -145,7 +158,7 @@ impl Comparison {
             matched_by_hash,
             filtered_rows: previous.filtered + current.filtered,
         };
-        ChangeSet::new(all_counts(found.classes, &previous, &current), work, found.changes)
+        ChangeSet::new(all_counts(found.classes, &previous, &current), self.versions, work, found.changes)
     }
 
     pub(super) fn stop_if_cancelled(&self) -> Result<()> {
@@ -180,12 +193,14 @@ struct Found {
 
 /// The classes as counted, and what follows from them: all that was scanned and is in no class is unchanged.
 fn all_counts(classes: ChangeCounts, previous: &SideTally, current: &SideTally) -> ChangeCounts {
-    let scanned = minus(current.rows, current.duplicates);
-    let differing = [classes.added, classes.changed, classes.metadata_changed, classes.class_changed];
+    let scanned = minus(current.rows, current.duplicates.rows);
+    // All others have an entry on the current side.
+    let differing = ChangeClass::ALL.into_iter().filter(|class| *class != ChangeClass::Deleted);
     ChangeCounts {
         scanned,
-        unchanged: minus(scanned, differing.into_iter().sum()),
-        duplicate_rows: previous.duplicates.objects + current.duplicates.objects,
+        unchanged: minus(scanned, differing.map(|class| classes.class(class)).sum()),
+        duplicate_rows: previous.duplicates.rows.objects + current.duplicates.rows.objects,
+        latest_conflicts: previous.duplicates.latest_conflicts() + current.duplicates.latest_conflicts(),
         outside_rows: previous.outside + current.outside,
         ..classes
     }

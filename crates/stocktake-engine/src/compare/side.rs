@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
-use stocktake_core::{EntryBatch, Inventory, KeyFilter, Result, Snapshot, Timestamp, keep_wanted};
+use stocktake_core::{EntryBatch, Inventory, InventoryVersions, KeyFilter, Result, Snapshot, Timestamp, keep_wanted};
 
 /// One of the two states of a comparison.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,23 @@ impl Side {
             Self::Nothing => Box::pin(futures::stream::empty()),
             Self::Inventory(inventory) => inventory.read(part),
             Self::Snapshot(snapshot) => snapshot.entries(),
+        }
+    }
+
+    /// Streams all versions in a part.
+    pub(super) fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        match self {
+            Self::Inventory(inventory) => inventory.read_versions(part),
+            Self::Snapshot(_) | Self::Nothing => self.read(part),
+        }
+    }
+
+    /// Whether all versions are told of: in that no state has no versions, too.
+    pub(super) fn tells_versions(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Inventory(inventory) => inventory.info().versions == InventoryVersions::All,
+            Self::Snapshot(_) => false,
         }
     }
 

@@ -200,7 +200,7 @@ mod tests {
             rows.push(cursor.entry().unwrap().to_entry());
             cursor.advance().unwrap_or_else(|_| panic!("runs ascend"));
         }
-        (rows, meter.tally().duplicates.objects)
+        (rows, meter.tally().duplicates.rows.objects)
     }
 
     proptest! {

@@ -88,6 +88,10 @@ impl Inventory for ListedInventory {
         keep_wanted(self.read(part), wanted)
     }
 
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
+
     fn source_lists(&self) -> u64 {
         0
     }
@@ -142,7 +146,7 @@ fn latest(entries: &[Entry]) -> (BTreeMap<ObjectKey, Entry>, u64) {
 /// Any entry at all.
 pub(super) fn any_entry() -> impl Strategy<Value = Entry> {
     let etag = proptest::option::of("[0-9a-f]{32}(-[1-9])?|[0-9A-F]{32}|[a-z\"-]{1,40}");
-    let facts = (proptest::option::of("[a-z]{1,8}"), any::<u64>(), any::<i64>(), etag, "[A-C]?", 0..4_u8);
+    let facts = (proptest::option::of("[a-z]{1,8}"), any::<u64>(), any::<i64>(), etag, "[A-C]?", 0..16_u8);
     (proptest::collection::vec(any::<u8>(), 1..40), facts).prop_map(|(key, facts)| {
         let (version, size, modified, etag, class, flags) = facts;
         Entry {

@@ -21,7 +21,7 @@ use super::testing::{AS_OF, ListedInventory, listed, meeting_entries, oracle};
 use super::{ChangeSet, CompareOptions, Side, compare_within};
 
 /// Bounds so small that a handful of rows meets each of them.
-const TINY: Limits = Limits {
+pub(super) const TINY: Limits = Limits {
     open_parts: 3,
     sort: SortLimits { memory_bytes: 200, fan_in: 2, frame_bytes: 40 },
     held_bytes: 0,
@@ -36,12 +36,12 @@ const TINY: Limits = Limits {
 const SPOOL: SpoolLimits = SpoolLimits { memory_bytes: 100, frame_bytes: 60, frame_rows: 3 };
 
 /// As small, with partitions that fit, and with keys of which many share a hash.
-const COLLIDING: Limits = Limits { matcher_bytes: 1 << 20, key_hash_mask: 0xc000_0000_0010_0041, ..TINY };
+pub(super) const COLLIDING: Limits = Limits { matcher_bytes: 1 << 20, key_hash_mask: 0xc000_0000_0010_0041, ..TINY };
 
 /// The same, with all digests in memory.
-const HELD: Limits = Limits { held_bytes: 1 << 20, ..COLLIDING };
+pub(super) const HELD: Limits = Limits { held_bytes: 1 << 20, ..COLLIDING };
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(future)
 }
 
@@ -50,7 +50,7 @@ async fn diff(previous: Side, current: Side, limits: Limits) -> stocktake_core::
     compare_within(previous, current, &options, limits, &entropy, &(), &CancellationToken::new()).await
 }
 
-async fn changes(set: &ChangeSet) -> Vec<Change> {
+pub(super) async fn changes(set: &ChangeSet) -> Vec<Change> {
     let batches: Vec<_> = set.changes().try_collect().await.unwrap();
     batches.iter().flat_map(|batch| batch.iter().map(|change| change.to_change()).collect::<Vec<_>>()).collect()
 }
@@ -261,6 +261,10 @@ impl Inventory for Fickle {
 
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, stocktake_core::Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
+    }
+
+    fn read_versions(&self, part: usize) -> BoxStream<'static, stocktake_core::Result<EntryBatch>> {
+        self.read(part)
     }
 
     fn source_lists(&self) -> u64 {

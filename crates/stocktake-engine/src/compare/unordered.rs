@@ -13,11 +13,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stocktake_core::{BytesColumn, EntryBatch, EntryRef, KeyFilter, Result, Tally};
+use stocktake_core::{BytesColumn, EntryBatch, EntryRef, KeyFilter, Result};
 
 use super::digest::RowDigest;
 use super::input::Input;
-use super::meter::SideMeter;
+use super::meter::{Duplicates, SideMeter};
 use super::partition::{Partitions, Seen};
 use super::recent::{RecentRows, RecentWriter};
 use super::roads::Comparison;
@@ -108,7 +108,7 @@ impl Comparison {
         let second_sorted = if held_up.too_late {
             // A row was dropped as equal before another of its key came.
             drop(held_up);
-            second.meter.count(|tally| tally.duplicates = Tally::default());
+            second.meter.count(|tally| tally.duplicates = Duplicates::default());
             let table = Arc::clone(&table);
             self.sift(second, second_seen, move |key_hash| !table.has_equal(key_hash))?
         } else {

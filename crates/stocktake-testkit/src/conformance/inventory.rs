@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use stocktake_core::{
     BATCH_ROWS, BytesColumn, Entry, EntryBatch, Error, Inventory, InventoryInfo, InventoryReader, KeyFilter, Location,
@@ -20,6 +21,9 @@ macro_rules! inventory_conformance {
         $crate::conformance_tests! { inventory, InventoryUnderTest, $factory, [
             inventories_come_newest_first,
             the_current_objects_are_read_each_once,
+            every_version_is_read_each_once,
+            the_latest_live_versions_are_the_current_objects,
+            delete_markers_have_neither_bytes_nor_tags,
             batches_are_bounded_and_not_empty,
             a_part_reads_again_the_same,
             wanted_keys_are_read_and_no_others,
@@ -36,16 +40,26 @@ macro_rules! inventory_conformance {
 pub struct InventoryUnderTest {
     /// The reader. It has at least one inventory, and its newest is ready.
     pub reader: Arc<dyn InventoryReader>,
-    /// The entries of its newest inventory, by key.
+    /// The current objects of its newest inventory, by key.
     pub expected: Vec<Entry>,
+    /// All versions in its newest inventory, by key and version id.
+    pub expected_versions: Vec<Entry>,
     guard: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl InventoryUnderTest {
-    /// A reader whose newest inventory holds exactly `expected`, in any order.
+    /// A reader whose newest inventory holds exactly `expected`, in any order, and no other versions.
     pub fn new(reader: impl InventoryReader, mut expected: Vec<Entry>) -> Self {
-        expected.sort_by(|a, b| a.key.cmp(&b.key));
-        Self { reader: Arc::new(reader), expected, guard: Vec::new() }
+        sort(&mut expected);
+        Self { reader: Arc::new(reader), expected_versions: expected.clone(), expected, guard: Vec::new() }
+    }
+
+    /// The same reader, whose newest inventory holds exactly these versions, the current objects among them.
+    #[must_use]
+    pub fn with_versions(mut self, mut versions: Vec<Entry>) -> Self {
+        sort(&mut versions);
+        self.expected_versions = versions;
+        self
     }
 
     /// The same reader; `guard`, such as a temporary folder, is dropped after it.
@@ -70,15 +84,31 @@ impl fmt::Debug for InventoryUnderTest {
     }
 }
 
-/// The entries of all parts, by key.
+/// The current objects of all parts, by key.
 pub async fn read_all(inventory: &dyn Inventory) -> stocktake_core::Result<Vec<Entry>> {
+    gather(inventory.parts(), |part| inventory.read(part)).await
+}
+
+/// All versions of all parts, by key and version id.
+pub async fn read_all_versions(inventory: &dyn Inventory) -> stocktake_core::Result<Vec<Entry>> {
+    gather(inventory.parts(), |part| inventory.read_versions(part)).await
+}
+
+async fn gather(
+    parts: usize,
+    read: impl Fn(usize) -> BoxStream<'static, stocktake_core::Result<EntryBatch>>,
+) -> stocktake_core::Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    for part in 0..inventory.parts() {
-        let batches: Vec<EntryBatch> = inventory.read(part).try_collect().await?;
+    for part in 0..parts {
+        let batches: Vec<EntryBatch> = read(part).try_collect().await?;
         entries.extend(batches.iter().flat_map(|batch| batch.iter().map(|entry| entry.to_entry()).collect::<Vec<_>>()));
     }
-    entries.sort_by(|a, b| a.key.cmp(&b.key));
+    sort(&mut entries);
     Ok(entries)
+}
+
+fn sort(entries: &mut [Entry]) {
+    entries.sort_by(|a, b| (&a.key, &a.version).cmp(&(&b.key, &b.version)));
 }
 
 /// The list is sorted by scan start, the newest first; the newest is ready.
@@ -94,6 +124,33 @@ pub async fn the_current_objects_are_read_each_once(under_test: &InventoryUnderT
     assert_eq!(entries.len(), under_test.expected.len());
     for (entry, expected) in entries.iter().zip(&under_test.expected) {
         assert_eq!(entry, expected);
+    }
+}
+
+/// Every version and every delete marker is read, and each once; a second time the same, where that is promised.
+pub async fn every_version_is_read_each_once(under_test: &InventoryUnderTest) {
+    let inventory = under_test.open().await;
+    for _ in 0..if inventory.info().repeatable { 2 } else { 1 } {
+        let versions = read_all_versions(&*inventory).await.unwrap();
+        assert_eq!(versions.len(), under_test.expected_versions.len());
+        for (version, expected) in versions.iter().zip(&under_test.expected_versions) {
+            assert_eq!(version, expected);
+        }
+    }
+}
+
+/// Of all versions, those that are the latest and no delete markers are what a reading of current objects gives.
+pub async fn the_latest_live_versions_are_the_current_objects(under_test: &InventoryUnderTest) {
+    let mut versions = read_all_versions(&*under_test.open().await).await.unwrap();
+    versions.retain(|version| version.flags.is_latest() && !version.flags.is_delete_marker());
+    assert_eq!(versions, read_all(&*under_test.open().await).await.unwrap());
+}
+
+/// A delete marker has size 0 and no ETag, whatever the report has in its row.
+pub async fn delete_markers_have_neither_bytes_nor_tags(under_test: &InventoryUnderTest) {
+    let versions = read_all_versions(&*under_test.open().await).await.unwrap();
+    for marker in versions.iter().filter(|version| version.flags.is_delete_marker()) {
+        assert_eq!((marker.size, &marker.etag), (0, &None), "{marker:?}");
     }
 }
 

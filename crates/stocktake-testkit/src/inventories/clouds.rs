@@ -68,6 +68,7 @@ pub(super) fn file_name(spec: &InventorySpec, number: usize, id: &str) -> String
     let folder = spec.folder();
     match spec.shape {
         Shape::S3Parquet => format!("{folder}/data/{id}.parquet"),
+        Shape::S3Orc => format!("{folder}/data/{id}.orc"),
         Shape::ObsCsv => format!("{folder}/{}/files/{}_{number}.csv", minute(spec), id.to_uppercase()),
         Shape::CosCsv => format!("{folder}/{id}.csv.gz"),
         Shape::GcsCsv => format!("{}{number}.csv", stem(spec)),

@@ -16,7 +16,7 @@ use super::{FileEncoder, InventorySpec, ReportRow};
 const BATCH_ROWS: usize = 8192;
 
 /// The names that columns have in Parquet, and how the manifest spells their types: as delivered, not as documented.
-const COLUMNS: [(&str, &str, &str); 11] = [
+pub(super) const COLUMNS: [(&str, &str, &str); 11] = [
     ("Bucket", "bucket", "required binary bucket (STRING)"),
     ("Key", "key", "required binary key (STRING)"),
     ("VersionId", "version_id", "optional binary version_id (STRING)"),
@@ -48,8 +48,8 @@ pub(super) struct ParquetEncoder {
 }
 
 #[derive(Default)]
-struct Rows {
-    count: usize,
+pub(super) struct Rows {
+    pub(super) count: usize,
     bucket: StringBuilder,
     key: BinaryBuilder,
     version: StringBuilder,
@@ -110,7 +110,7 @@ fn data_type(column: &str, utf8_keys: bool) -> DataType {
 }
 
 impl Rows {
-    fn push(&mut self, row: &ReportRow<'_>, bucket: &str) {
+    pub(super) fn push(&mut self, row: &ReportRow<'_>, bucket: &str) {
         let entry = &row.entry;
         let live = !row.is_delete_marker;
         let etag = entry.etag.to_etag();
@@ -130,7 +130,7 @@ impl Rows {
     }
 
     /// The columns in the order of [`COLUMNS`].
-    fn into_columns(mut self, utf8_keys: bool) -> [ArrayRef; 11] {
+    pub(super) fn into_columns(mut self, utf8_keys: bool) -> [ArrayRef; 11] {
         let keys = self.key.finish();
         [
             Arc::new(self.bucket.finish()),

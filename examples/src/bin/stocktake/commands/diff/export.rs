@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
 use stocktake::compare::ChangeSet;
-use stocktake::export::{BatchManifestOptions, BatchManifestWriter, ChangeWriter, ExportFormat, ManifestVersions};
+use stocktake::export::{
+    BatchManifestOptions, BatchManifestWriter, ChangeColumns, ChangeWriter, ExportFormat, ManifestVersions,
+};
 use stocktake::{Change, ChangeClass, Error};
 use tempfile::NamedTempFile;
 
@@ -25,7 +27,13 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "NAME", requires = "out")]
     bucket: Option<String>,
     /// The changes whose objects a manifest lists.
-    #[arg(long, value_name = "CLASS,...", value_delimiter = ',', requires = "bucket", default_values = ["added", "changed"])]
+    #[arg(
+        long,
+        value_name = "CLASS,...",
+        value_delimiter = ',',
+        requires = "bucket",
+        default_values = ["added", "changed", "version_added", "recreated"]
+    )]
     classes: Vec<ListedChange>,
     /// List version ids in a manifest. The inventory has to tell them of every object.
     #[arg(long, requires = "bucket")]
@@ -40,6 +48,9 @@ enum ListedChange {
     MetadataChanged,
     ClassChanged,
     Deleted,
+    VersionAdded,
+    DeleteMarker,
+    Recreated,
 }
 
 impl From<ListedChange> for ChangeClass {
@@ -50,6 +61,9 @@ impl From<ListedChange> for ChangeClass {
             ListedChange::MetadataChanged => Self::MetadataChanged,
             ListedChange::ClassChanged => Self::ClassChanged,
             ListedChange::Deleted => Self::Deleted,
+            ListedChange::VersionAdded => Self::VersionAdded,
+            ListedChange::DeleteMarker => Self::DeleteMarker,
+            ListedChange::Recreated => Self::Recreated,
         }
     }
 }
@@ -100,9 +114,9 @@ enum Writer<W: Write + Send> {
 }
 
 impl<W: Write + Send> Writer<W> {
-    fn new(form: &Form, out: W) -> Result<Self, Error> {
+    fn new(form: &Form, columns: ChangeColumns, out: W) -> Result<Self, Error> {
         Ok(match form {
-            Form::Changes(format) => Self::Changes(ChangeWriter::new(*format, out)?),
+            Form::Changes(format) => Self::Changes(ChangeWriter::with_columns(*format, columns, out)?),
             Form::Manifest(options) => Self::Manifest(BatchManifestWriter::new(options.clone(), out)?),
         })
     }
@@ -129,7 +143,7 @@ impl Export {
     pub(super) async fn write(&self, changes: &ChangeSet) -> Result<Option<u64>> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = NamedTempFile::new_in(folder).map_err(Error::local("create a file in", folder))?;
-        let mut writer = Writer::new(&self.form, BufWriter::new(file))?;
+        let mut writer = Writer::new(&self.form, changes.versions().into(), BufWriter::new(file))?;
         let mut batches = changes.changes();
         while let Some(batch) = batches.try_next().await? {
             let batch: Vec<_> = batch.iter().map(|change| change.to_change()).collect();

@@ -3,26 +3,33 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
-use stocktake::export::change_to_json;
+use stocktake::export::ChangeColumns;
 use stocktake::{Change, ChangeClass};
 
-/// A change: for scripts the object now and as it was, for people a line.
-pub(super) struct Row<'a>(pub(super) &'a Change);
+/// A change: for scripts the object or version now and as it was, for people a line.
+pub(super) struct Row<'a> {
+    pub(super) change: &'a Change,
+    pub(super) columns: ChangeColumns,
+}
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        change_to_json(self.0).serialize(serializer)
+        self.columns.json(self.change).serialize(serializer)
     }
 }
 
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (entry, class) = (self.0.entry(), self.0.class);
+        let (entry, class) = (self.change.entry(), self.change.class);
         let sign = match class {
-            ChangeClass::Added => '+',
-            ChangeClass::Deleted => '-',
+            ChangeClass::Added | ChangeClass::VersionAdded | ChangeClass::Recreated => '+',
+            ChangeClass::Deleted | ChangeClass::DeleteMarker => '-',
             _ => '~',
         };
-        write!(f, "{sign} {:16}  {:>11}  {}", class.as_str(), stocktake_examples::bytes(entry.size), entry.key)
+        write!(f, "{sign} {:16}  {:>11}  {}", class.as_str(), stocktake_examples::bytes(entry.size), entry.key)?;
+        match (self.columns, &entry.version) {
+            (ChangeColumns::Versions, Some(version)) => write!(f, "  {version}"),
+            _ => Ok(()),
+        }
     }
 }
