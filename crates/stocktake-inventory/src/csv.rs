@@ -37,7 +37,7 @@ pub(crate) struct CsvReader<R> {
 
 /// The part of a file that is being decoded.
 #[derive(Debug)]
-struct Window<R> {
+pub(crate) struct Window<R> {
     input: R,
     buffer: Vec<u8>,
     /// What of the buffer was read from the input and not yet decoded.
@@ -103,10 +103,15 @@ pub(crate) struct Fields {
 
 impl Fields {
     #[inline]
-    fn get<'a>(&'a self, row: &'a [u8], index: usize) -> &'a [u8] {
+    pub(crate) fn get<'a>(&'a self, row: &'a [u8], index: usize) -> &'a [u8] {
         let (start, end, escaped) = self.ranges[index];
         let text = if escaped { &self.unescaped[..] } else { row };
         &text[start as usize..end as usize]
+    }
+
+    /// How many fields the row has.
+    pub(crate) fn count(&self) -> usize {
+        self.ranges.len()
     }
 
     /// All fields of a row, as names of columns.
@@ -123,8 +128,7 @@ impl<R: Read> CsvReader<R> {
     /// # Errors
     /// [`Fault::MissingField`]; [`Fault::Corrupt`] for a header that can't be read.
     pub(crate) fn new(input: R, schema: &Schema, rules: RowRules) -> Result<Self> {
-        let mut window =
-            Window { input, buffer: vec![0; BUFFER_BYTES], begin: 0, end: 0, at_start: true, at_end: false };
+        let mut window = Window::new(input);
         let (columns, delimiter) = if rules.dialect.has_header() {
             let header = window.take_header(rules.dialect)?;
             (Columns::new(&header.schema)?, header.delimiter)
@@ -144,13 +148,7 @@ impl<R: Read> CsvReader<R> {
         while !batch.is_full() {
             let place = self.row + 1;
             let in_row = |fault: Fault| fault.within(format_args!("row {place}"));
-            let Some(row_len) = self.next_row().map_err(in_row)? else { break };
-            let window = &mut self.window;
-            let row = &window.buffer[window.begin..window.begin + row_len];
-            window.begin += row_len;
-            if is_blank(row) {
-                continue;
-            }
+            let Some(row) = self.window.next_row(self.delimiter, &mut self.fields).map_err(in_row)? else { break };
             self.row += 1;
             let standing = take_row(&self.columns, &self.rules, row, &self.fields, batch).map_err(in_row)?;
             self.folders += u64::from(standing == Standing::Folder);
@@ -158,22 +156,32 @@ impl<R: Read> CsvReader<R> {
         if batch.len() == 0 { Ok(None) } else { batch.take().map(Some) }
     }
 
-    /// Finds the fields of the row that comes next, and the row's length; `None` at the end.
-    fn next_row(&mut self) -> Result<Option<usize>> {
-        loop {
-            let Window { buffer, begin, end, at_end, .. } = &self.window;
-            if let Some(length) = split_row(&buffer[*begin..*end], *at_end, self.delimiter, &mut self.fields)? {
-                return Ok(Some(length));
-            }
-            if *at_end {
-                return Ok(None);
-            }
-            self.window.fill()?;
-        }
-    }
 }
 
 impl<R: Read> Window<R> {
+    /// Stands before the first row of a file.
+    pub(crate) fn new(input: R) -> Self {
+        Self { input, buffer: vec![0; BUFFER_BYTES], begin: 0, end: 0, at_start: true, at_end: false }
+    }
+
+    /// Takes the row that comes next and is not blank, and finds its fields; `None` at the end.
+    pub(crate) fn next_row(&mut self, delimiter: u8, fields: &mut Fields) -> Result<Option<&[u8]>> {
+        loop {
+            let Some(length) = split_row(&self.buffer[self.begin..self.end], self.at_end, delimiter, fields)? else {
+                if self.at_end {
+                    return Ok(None);
+                }
+                self.fill()?;
+                continue;
+            };
+            let row = self.begin..self.begin + length;
+            self.begin = row.end;
+            if !is_blank(&self.buffer[row.clone()]) {
+                return Ok(Some(&self.buffer[row]));
+            }
+        }
+    }
+
     /// Passes over the row that names the columns, if there is one.
     fn take_header(&mut self, dialect: Dialect) -> Result<Header> {
         loop {

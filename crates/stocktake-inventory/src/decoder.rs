@@ -115,7 +115,7 @@ impl Decoder {
 }
 
 /// The text of a CSV file: decompressed if it begins as gzip does, whatever its name. A name that says gzip is believed.
-fn csv_text(name: &str, file: File) -> Result<Box<dyn Read + Send>, Fault> {
+pub(crate) fn csv_text(name: &str, file: File) -> Result<Box<dyn Read + Send>, Fault> {
     let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
     let begin = file.fill_buf().map_err(|error| Fault::corrupt(format!("the file can't be read: {error}")))?;
     Ok(if begin.starts_with(&MAGIC) || name.ends_with(".gz") { Box::new(Members::new(file)) } else { Box::new(file) })

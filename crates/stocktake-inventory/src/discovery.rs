@@ -6,7 +6,7 @@
 use futures::TryStreamExt;
 use stocktake_core::{Result, Vault};
 
-use crate::names::{self, CHECKSUM};
+use crate::names::{self, CHECKSUM, INCREMENTAL};
 
 /// After this many names in a folder of data, the listing jumps behind the folder.
 /// About a page: a shorter folder costs no more than the jump would.
@@ -46,6 +46,22 @@ pub(crate) async fn discover(vault: &dyn Vault, path: &str) -> Result<Vec<Candid
     Ok(found.candidates)
 }
 
+/// The manifests of incremental inventories, each in a folder of its own right in `folder`.
+pub(crate) async fn discover_deltas(vault: &dyn Vault, folder: &str) -> Result<Vec<Candidate>> {
+    let mut found = Found::default();
+    let mut blobs = vault.list(&format!("{folder}/"), None);
+    while let Some(blob) = blobs.try_next().await? {
+        let name = blob.name;
+        if name.ends_with(CHECKSUM) {
+            found.last_checksum = name;
+        } else if names::is_manifest(&name) && names::configuration(&name) == folder {
+            let has_checksum = names::checksum_of(&name) == found.last_checksum;
+            found.candidates.push(Candidate { has_checksum, manifest: name });
+        }
+    }
+    Ok(found.candidates)
+}
+
 /// What a listing has shown so far.
 #[derive(Default)]
 struct Found {
@@ -70,7 +86,7 @@ impl Found {
     fn is_inventory(&self, name: &str) -> bool {
         let folder = names::folder(name);
         let is_dated = names::named_time(name).is_some();
-        let is_incremental = folder.split('/').any(|segment| segment == "incremental_inventory");
+        let is_incremental = folder.split('/').any(|segment| segment == INCREMENTAL);
         (is_dated && !is_incremental) || folder == self.folder
     }
 }
@@ -102,7 +118,7 @@ fn data_folder(name: &str) -> Option<&str> {
         return Some(folder);
     }
     let above = names::folder(folder);
-    matches!(names::last_segment(above), "hive" | "incremental_inventory").then_some(above)
+    matches!(names::last_segment(above), "hive" | INCREMENTAL).then_some(above)
 }
 
 #[cfg(test)]

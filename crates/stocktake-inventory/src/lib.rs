@@ -6,7 +6,8 @@
 //!
 //! - [`ManifestReader`]: finds the inventories in a bucket or folder, checks and
 //!   reads them. Amazon S3, Google Cloud Storage and Azure (CSV, Parquet), Alibaba
-//!   Cloud OSS, Huawei Cloud OBS and Tencent Cloud COS (CSV).
+//!   Cloud OSS, Huawei Cloud OBS and Tencent Cloud COS (CSV). The incremental ones of
+//!   OSS are read with the full one they follow, as one inventory of a later instant.
 //! - [`create_inventory`]: writes a listing, or any inventory, in the layout of S3.
 //! - [`diagnose`]: checks all that a plan wants of its inventory, each with a remedy;
 //!   [`check_interval`]: whether inventories come often enough for it.
@@ -46,10 +47,10 @@
 //!
 //! What this crate does *not* do: choose the inventory of a job, or compare (that
 //! is the engine's); list a store (that is the store's own crate); decode ORC
-//! (`stocktake-orc` does, as a [`ColumnarFormat`]); read the incremental reports of
-//! OSS, which hold events rather than objects.
+//! (`stocktake-orc` does, as a [`ColumnarFormat`]).
 
 mod blocking;
+mod chain;
 mod columnar;
 mod configuration;
 mod create;
@@ -85,8 +86,8 @@ pub use create::{CreateOptions, CreatedInventory, create_inventory};
 pub use cycle::{Cycle, IntervalCheck, Schedule, check_interval};
 pub use diagnose::{Check, CheckName, CheckOutcome, DiagnoseOptions, diagnose};
 pub use fault::Fault;
-pub use manifest::{DataFile, Dialect, InventoryManifest, MAX_MANIFEST_BYTES};
+pub use manifest::{DataFile, DeltaManifest, Dialect, InventoryManifest, MAX_MANIFEST_BYTES};
 pub use policy::{BucketPlace, PlanAccess};
 pub use reader::{InventoryRoot, ManifestReader};
 pub use schema::Schema;
-pub use text::{decode_key, encode_key, parse_bool, parse_size, parse_time};
+pub use text::{decode_key, encode_key, parse_bool, parse_record_time, parse_size, parse_time};

@@ -21,7 +21,11 @@ use crate::manifest::Dialect;
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const CHECKSUM: &str = "manifest.checksum";
 
+/// The folder, beside the dated ones of a configuration, that OSS puts incremental inventories into.
+pub(crate) const INCREMENTAL: &str = "incremental_inventory";
+
 const FOLDER_FORMAT: &str = "%Y-%m-%dT%H-%MZ";
+const DELTA_FORMAT: &str = "%Y-%m-%dT%H-%M%SZ";
 const DAY_FORMAT: &str = "%Y%m%d";
 const REPORT_FORMATS: [&str; 2] = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H-%M"];
 const RUN_FORMAT: &str = "%Y/%m/%d/%H-%M-%S";
@@ -114,6 +118,20 @@ pub(crate) fn named_time(manifest: &str) -> Option<Timestamp> {
 /// The time in the name of a dated folder, to the minute.
 pub(crate) fn folder_time(segment: &str) -> Option<Timestamp> {
     parse(segment, FOLDER_FORMAT)
+}
+
+/// The time in the name of an incremental inventory's folder.
+pub(crate) fn delta_time(segment: &str) -> Option<Timestamp> {
+    parse(segment, DELTA_FORMAT)
+}
+
+/// The folder of incremental inventories that a path is, or is in.
+pub(crate) fn incremental_folder(path: &str) -> Option<&str> {
+    let mut end = 0;
+    path.split('/').find_map(|segment| {
+        end += segment.len() + 1;
+        (segment == INCREMENTAL).then(|| &path[..end - 1])
+    })
 }
 
 /// The day that a folder of COS is named for.
@@ -224,6 +242,17 @@ mod tests {
             assert_eq!(named_time(name), None, "{name}");
         }
         assert!(!is_manifest("inv/mymanifest.json") && !is_manifest("inv/manifest.jsonl"));
+    }
+
+    #[test]
+    fn incremental_inventories_are_found_in_their_folder() {
+        assert_eq!(incremental_folder("inv/a/incremental_inventory"), Some("inv/a/incremental_inventory"));
+        let manifest = "inv/a/incremental_inventory/2026-03-01T16-1000Z/manifest.json";
+        assert_eq!(incremental_folder(manifest), Some("inv/a/incremental_inventory"));
+        assert_eq!(incremental_folder("incremental_inventory/x"), Some("incremental_inventory"));
+        assert_eq!(incremental_folder("inv/incremental_inventory2/x"), None);
+        assert_eq!(delta_time("2026-03-01T16-1000Z").unwrap().to_string(), "2026-03-01T16:10:00.000Z");
+        assert_eq!(delta_time("2026-03-01T16-10Z"), None);
     }
 
     #[test]

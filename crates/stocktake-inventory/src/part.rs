@@ -88,6 +88,25 @@ impl Part {
         self.found.size
     }
 
+    /// The same part, with nothing fetched.
+    pub(crate) fn fresh(&self) -> Arc<Self> {
+        Arc::new(Self::new(self.index, self.file.clone(), self.found.clone()))
+    }
+
+    /// The file, to be decoded from its beginning, once it is known to be what was delivered.
+    /// What was fetched is gone with the part.
+    pub(crate) async fn checked_file(self: &Arc<Self>, parts: &Arc<Parts>) -> Result<File> {
+        let Some(root) = &parts.local_root else {
+            let path = self.fetched.get_or_try_init(|| fetch(parts, self)).await?;
+            return File::open(path).map_err(Error::local("open", path.to_path_buf()));
+        };
+        let path = root.join(&self.name);
+        let (part, shared, place) = (Arc::clone(self), Arc::clone(parts), path.clone());
+        let (file, state) = blocking::run(&parts.inventory, move || part.open_local(&shared, &place)).await?;
+        self.verdict(Arc::clone(parts), path, state).await?;
+        Ok(file)
+    }
+
     /// Streams the part's entries: the chosen ones.
     pub(crate) fn read(self: Arc<Self>, parts: Arc<Parts>, choice: Choice) -> BoxStream<'static, Result<EntryBatch>> {
         let start = async move {

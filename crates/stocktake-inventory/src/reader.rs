@@ -18,6 +18,7 @@ use stocktake_core::{
     KeyFilter, Location, Result, Vault,
 };
 
+use crate::chain;
 use crate::columnar::ColumnarFormat;
 use crate::decoder::Choice;
 use crate::discovery::{Candidate, discover};
@@ -60,6 +61,19 @@ pub enum InventoryRoot {
 /// Where it gives neither (GCS may not), a file must at least stay the same from
 /// opening to the end of reading.
 ///
+/// # Incremental inventories
+/// At a path that is the folder `incremental_inventory` of a configuration of OSS, or
+/// in it, an inventory is a *chain*: the newest full one, and what incremental ones say
+/// happened since. There is one for the end of each incremental inventory, at the
+/// location of that one's manifest, equal to a full inventory of that instant; naming
+/// a manifest or dated folder there names an instant. What breaks a chain is the
+/// reason why it and those behind it are not ready, so that the newest that is ready
+/// ends before it. Full inventories are not listed there, and chains nowhere else.
+/// See [the rules](crate::hostile) for what is read of them and what can't be
+/// known. A chain takes, beside its data files, temporary files of about twice the
+/// size of its incremental ones, and 100 MiB of memory at most, whatever their number.
+///
+/// # Temporary files
 /// Data files are fetched into temporary files, which take as much room as the
 /// files do and live as long as the opened inventory; see
 /// [`with_local_root`](Self::with_local_root) for how to do without. Reading a
@@ -71,8 +85,8 @@ pub struct ManifestReader {
     path: String,
     base: String,
     pub(crate) root: InventoryRoot,
-    local_root: Option<PathBuf>,
-    temp_dir: Option<PathBuf>,
+    pub(crate) local_root: Option<PathBuf>,
+    pub(crate) temp_dir: Option<PathBuf>,
     formats: Vec<Arc<dyn ColumnarFormat>>,
 }
 
@@ -156,7 +170,7 @@ impl ManifestReader {
 
     /// What is known of a candidate. A manifest that can't be read is told of all
     /// the same: which error it is, opening it says.
-    async fn info(&self, candidate: Candidate) -> Result<InventoryInfo> {
+    pub(crate) async fn info(&self, candidate: Candidate) -> Result<InventoryInfo> {
         let location = self.location(&candidate.manifest);
         let bytes = self.read_manifest(&candidate.manifest).await?;
         let checksum = names::checksum_of(&candidate.manifest);
@@ -216,13 +230,19 @@ impl ManifestReader {
         }
         // A manifest that can't be read may be one that is still being written.
         if manifest.as_ref().map_or(true, |manifest| manifest.dialect.has_checksum()) {
-            let checksum = names::checksum_of(name);
-            if Md5::digest(&bytes)[..] != self.read_checksum(&location, &checksum).await? {
-                let checksum = names::last_segment(&checksum);
-                return Err(Fault::corrupt(format!("{checksum} is not that of the manifest")).of(&location));
-            }
+            self.check_seal(&location, name, &bytes).await?;
         }
         manifest.map_err(|fault| fault.of(&location))
+    }
+
+    /// Sees that the checksum of a manifest is there and right.
+    pub(crate) async fn check_seal(&self, location: &Location, name: &str, bytes: &[u8]) -> Result<()> {
+        let checksum = names::checksum_of(name);
+        if Md5::digest(bytes)[..] == self.read_checksum(location, &checksum).await? {
+            return Ok(());
+        }
+        let checksum = names::last_segment(&checksum);
+        Err(Fault::corrupt(format!("{checksum} is not that of the manifest")).of(location))
     }
 
     async fn read_checksum(&self, inventory: &Location, name: &str) -> Result<[u8; 16]> {
@@ -244,7 +264,7 @@ impl ManifestReader {
     }
 
     /// The folder under which the data files are, empty for the vault's root.
-    async fn data_root(&self, manifest_name: &str, manifest: &InventoryManifest) -> Result<String> {
+    pub(crate) async fn data_root(&self, manifest_name: &str, manifest: &InventoryManifest) -> Result<String> {
         let Some((first, others)) = manifest.files.split_first() else { return Ok(String::new()) };
         if self.root == InventoryRoot::BucketRoot {
             return Ok(String::new());
@@ -292,12 +312,49 @@ impl ManifestReader {
     }
 
     /// The parts, of which every file is there with its size.
-    async fn parts(&self, location: &Location, root: &str, files: &[DataFile]) -> Result<Vec<Arc<Part>>> {
+    pub(crate) async fn parts(&self, location: &Location, root: &str, files: &[DataFile]) -> Result<Vec<Arc<Part>>> {
         let parts = stream::iter(files.to_vec()).enumerate().map(|(index, file)| async move {
             let found = self.find(location, root, &file).await?;
             Ok(Arc::new(Part::new(index, file, found)))
         });
         parts.buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// Checks the inventory with the manifest of this name, and opens it.
+    pub(crate) async fn open_report(&self, name: &str) -> Result<Report> {
+        let location = self.location(name);
+        let manifest = self.checked_manifest(name).await?;
+        warn_of_folder(name, &manifest);
+        let read = matches!(manifest.format, InventoryFormat::Csv | InventoryFormat::Parquet)
+            || self.formats.iter().any(|format| format.format() == manifest.format);
+        if !read {
+            let format = manifest.format.to_string().to_uppercase();
+            let problem = format!("it is written in {format}, which is read only with a decoder of that format");
+            return Err(Error::InventoryNotFound { location, problem });
+        }
+        let root = self.data_root(name, &manifest).await?;
+        let parts = self.parts(&location, &root, &manifest.files).await?;
+        let head = self.head(&location, &manifest, &parts).await?;
+        if let (Some(rows @ 1..), true) = (manifest.rows, parts.is_empty()) {
+            return Err(Fault::corrupt(format!("it has no data files, the manifest says {rows} rows")).of(&location));
+        }
+        let shared = Parts {
+            vault: Arc::clone(&self.vault),
+            inventory: location.clone(),
+            local_root: self.local_root.clone(),
+            temp_dir: self.temp_dir.clone(),
+            format: manifest.format,
+            formats: self.formats.clone(),
+            schema: head.schema.clone(),
+            rules: RowRules::new(manifest.dialect, &manifest.source_bucket),
+            total: manifest.rows.map(|rows| Total::new(rows, parts.len())),
+        };
+        let info = InventoryInfo {
+            bytes: parts.iter().map(|part| part.size()).fold(0, u64::saturating_add),
+            configuration: self.configuration(name),
+            ..info(&manifest, location, Some(&head.schema), head.bucket)
+        };
+        Ok(Report { info, parts, shared: Arc::new(shared) })
     }
 
     /// The schema that rows are read by, and the bucket that they are of: what the
@@ -340,6 +397,9 @@ fn unstated(fault: &Fault, parts: &[Arc<Part>]) -> Fault {
 #[async_trait]
 impl InventoryReader for ManifestReader {
     async fn inventories(&self) -> Result<Vec<InventoryInfo>> {
+        if let Some(folder) = names::incremental_folder(&self.path) {
+            return chain::inventories(self, folder, &self.path).await;
+        }
         let candidates = discover(&*self.vault, &self.path).await?;
         let infos = stream::iter(candidates).map(|candidate| self.info(candidate)).buffered(MANIFESTS_AT_ONCE);
         let found = infos.map(|info| match info {
@@ -353,44 +413,22 @@ impl InventoryReader for ManifestReader {
     }
 
     async fn open(&self, inventory: &InventoryInfo) -> Result<Arc<dyn Inventory>> {
-        let location = inventory.location.clone();
-        let name = self.manifest_name(&location)?;
-        let manifest = self.checked_manifest(name).await?;
-        warn_of_folder(name, &manifest);
-        let read = matches!(manifest.format, InventoryFormat::Csv | InventoryFormat::Parquet)
-            || self.formats.iter().any(|format| format.format() == manifest.format);
-        if !read {
-            let format = manifest.format.to_string().to_uppercase();
-            let problem = format!("it is written in {format}, which is read only with a decoder of that format");
-            return Err(Error::InventoryNotFound { location, problem });
+        let name = self.manifest_name(&inventory.location)?;
+        match names::incremental_folder(name) {
+            Some(folder) => Ok(Arc::new(chain::open(self, folder, name).await?)),
+            None => Ok(Arc::new(self.open_report(name).await?)),
         }
-        let root = self.data_root(name, &manifest).await?;
-        let parts = self.parts(&location, &root, &manifest.files).await?;
-        let head = self.head(&location, &manifest, &parts).await?;
-        if let (Some(rows @ 1..), true) = (manifest.rows, parts.is_empty()) {
-            return Err(Fault::corrupt(format!("it has no data files, the manifest says {rows} rows")).of(&location));
-        }
-        let shared = Parts {
-            vault: Arc::clone(&self.vault),
-            inventory: location.clone(),
-            local_root: self.local_root.clone(),
-            temp_dir: self.temp_dir.clone(),
-            format: manifest.format,
-            formats: self.formats.clone(),
-            schema: head.schema.clone(),
-            rules: RowRules::new(manifest.dialect, &manifest.source_bucket),
-            total: manifest.rows.map(|rows| Total::new(rows, parts.len())),
-        };
-        let info = InventoryInfo {
-            bytes: parts.iter().map(|part| part.size()).fold(0, u64::saturating_add),
-            configuration: self.configuration(name),
-            ..info(&manifest, location, Some(&head.schema), head.bucket)
-        };
-        Ok(Arc::new(Report { info, parts, shared: Arc::new(shared) }))
     }
 
     async fn discard(&self, inventory: &InventoryInfo) -> Result<()> {
-        self.remove(self.manifest_name(&inventory.location)?).await
+        let name = self.manifest_name(&inventory.location)?;
+        if names::incremental_folder(name).is_some() {
+            return Err(Error::invalid(format!(
+                "{} is kept: later chains are made of it as well; let a lifecycle rule of the bucket remove old ones",
+                inventory.location
+            )));
+        }
+        self.remove(name).await
     }
 }
 
@@ -401,10 +439,10 @@ pub(crate) fn ancestors(name: &str) -> impl Iterator<Item = &str> {
 
 /// A delivered inventory that was checked.
 #[derive(Debug)]
-struct Report {
+pub(crate) struct Report {
     info: InventoryInfo,
-    parts: Vec<Arc<Part>>,
-    shared: Arc<Parts>,
+    pub(crate) parts: Vec<Arc<Part>>,
+    pub(crate) shared: Arc<Parts>,
 }
 
 impl Inventory for Report {

@@ -37,10 +37,16 @@ pub(crate) enum Field {
     IsFolder,
     /// The MD5 of the content, in Base64.
     ContentMd5,
+    /// The place of an event among those of its key.
+    Sequence,
+    /// What happened in an event.
+    RecordType,
+    /// When it happened.
+    RecordTime,
 }
 
 impl Field {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Bucket,
         Self::Key,
         Self::VersionId,
@@ -57,6 +63,9 @@ impl Field {
         Self::Snapshot,
         Self::IsFolder,
         Self::ContentMd5,
+        Self::Sequence,
+        Self::RecordType,
+        Self::RecordTime,
     ];
 
     /// Without these, objects can't be compared.
@@ -91,6 +100,9 @@ impl Field {
             // The other spelling is that of an older edition of COS.
             Self::IsMultipart => &["IsMultipartUploaded", "MultipartUploaded"],
             Self::Encryption => &["EncryptionStatus"],
+            Self::Sequence => &["SequenceNumber"],
+            Self::RecordType => &["RecordType"],
+            Self::RecordTime => &["RecordTimestamp"],
             Self::IsDeleted | Self::DeletedTime | Self::Snapshot | Self::IsFolder | Self::ContentMd5 => &[],
         }
     }

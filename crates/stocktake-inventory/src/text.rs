@@ -78,6 +78,12 @@ pub(crate) fn parse_undocumented_time(text: &[u8]) -> Option<i64> {
     parse_time_parted(text, b"T ", &[b"Z", b"+00:00", b"+0000", b" UTC", b" +0000 UTC"])
 }
 
+/// Reads the time of an event in UTC, as incremental inventories of OSS write it:
+/// `2024-08-25 18:08:01.024`. The zone is documented, so it need not be named.
+pub fn parse_record_time(text: &[u8]) -> Option<i64> {
+    parse_time_parted(text, b" T", &[b"", b"Z", b"+00:00"])
+}
+
 fn parse_time_parted(text: &[u8], marks: &[u8], zones: &[&[u8]]) -> Option<i64> {
     let (head, rest) = text.split_first_chunk::<19>()?;
     let two = |at: usize| number(&head[at..at + 2]);
@@ -241,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn times_of_events_need_no_zone() {
+        let expected = parse_time(b"2024-08-25T18:08:01.024Z");
+        for text in ["2024-08-25 18:08:01.024", "2024-08-25T18:08:01.024Z", "2024-08-25T18-08-01.0249"] {
+            assert_eq!(parse_record_time(text.as_bytes()), expected, "{text}");
+        }
+        for text in ["2024-08-25", "2024-08-25 18:08:01.024+08:00", "1724609281"] {
+            assert_eq!(parse_record_time(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
     fn an_md5_is_read_from_base64() {
         let digest = parse_md5_base64(b"DMF1ucDxtqgxw5niaXcmYQ==").unwrap();
         assert_eq!(hex::encode(digest), "0cc175b9c0f1b6a831c399e269772661");
@@ -278,7 +295,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _ = (parse_time(&text), parse_size(&text), parse_bool(&text), decode_key(&text, &mut Vec::new()));
-            let _ = (parse_undocumented_time(&text), parse_md5_base64(&text));
+            let _ = (parse_undocumented_time(&text), parse_record_time(&text), parse_md5_base64(&text));
         }
     }
 }

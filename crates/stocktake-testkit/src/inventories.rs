@@ -4,6 +4,8 @@
 //! manifest, and the checksum last where there is one. Its shapes are independent of the
 //! library's own writer, so that reader and writer can't share a mistake.
 //! [`Synthetic`] makes the entries of a large bucket on two days, in any order.
+//! [`History`] is a bucket in which things happen, from which full inventories of any
+//! moment are written, and incremental ones of what happened between two.
 //!
 //! ```
 //! use stocktake_core::memory::MemoryVault;
@@ -21,6 +23,8 @@ mod clouds;
 mod csv;
 mod headed;
 mod headed_parquet;
+mod history;
+mod increments;
 mod orc;
 mod parquet;
 mod synthetic;
@@ -30,6 +34,8 @@ use md5::{Digest, Md5};
 use serde_json::json;
 use stocktake_core::{Entry, EntryBatch, EntryFlags, EntryRef, InventoryVersions, Timestamp, Vault};
 
+pub use history::{Action, Event, EventKind, History, Version};
+pub use increments::{WrittenDelta, write_delta, write_history};
 pub use synthetic::{Fate, Order, Rates, Synthetic};
 
 /// How an inventory is written.

@@ -7,6 +7,7 @@
 
 mod azure;
 pub(crate) mod cos;
+mod delta;
 mod gcs;
 mod json;
 mod obs;
@@ -22,6 +23,7 @@ use stocktake_core::{InventoryFormat, Timestamp};
 
 use crate::fault::{Fault, Result};
 use crate::schema::Schema;
+pub use delta::DeltaManifest;
 use report::Report;
 
 /// The largest manifest that is read, in bytes: enough for some 400,000 data files.

@@ -109,7 +109,7 @@ fn bare_bucket(text: &str) -> &str {
 }
 
 /// S3 counts milliseconds, OSS seconds; the number of digits tells them apart for a long time to come.
-fn scan_start(digits: &str) -> Result<Timestamp> {
+pub(super) fn scan_start(digits: &str) -> Result<Timestamp> {
     let impossible = || Fault::corrupt(format!("its creation time is impossible: {digits:.40}"));
     let number: i64 = digits.parse().map_err(|_| impossible())?;
     let time = Timestamp::from_millis(match digits.len() {

@@ -110,7 +110,7 @@ pub(super) fn encryption(etag_is_md5: bool, oss: bool) -> &'static str {
     }
 }
 
-fn encode_key(key: &[u8], oss: bool, out: &mut Vec<u8>) {
+pub(super) fn encode_key(key: &[u8], oss: bool, out: &mut Vec<u8>) {
     for byte in key {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => out.push(*byte),
@@ -121,7 +121,7 @@ fn encode_key(key: &[u8], oss: bool, out: &mut Vec<u8>) {
     }
 }
 
-fn push_time(rfc3339: &str, oss: bool, out: &mut Vec<u8>) {
+pub(super) fn push_time(rfc3339: &str, oss: bool, out: &mut Vec<u8>) {
     if oss {
         let whole_seconds = &rfc3339[..19];
         out.extend_from_slice(whole_seconds.replace(':', "-").as_bytes());
