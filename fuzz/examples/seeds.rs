@@ -35,7 +35,7 @@ use stocktake_format::{
 };
 use stocktake_fuzz::{BUCKET, DOCUMENT, PARQUET_KEY, SEGMENT_KEY_NAME, VAULT, VAULT_KEYS, pack_id};
 use stocktake_testkit::conformance::catalog;
-use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, batches, write};
+use stocktake_testkit::inventories::{Action, History, InventorySpec, Shape, Synthetic, batches, write, write_delta};
 
 const MD5: &str = "0cc175b9c0f1b6a831c399e269772661";
 
@@ -48,6 +48,7 @@ fn main() {
     manifests();
     csv_files();
     data_files();
+    deltas();
 }
 
 /// Keeps one seed.
@@ -91,6 +92,7 @@ fn values() {
         ("ok-leap-second", "2016-12-31T23:59:60.999Z"),
         ("ok-offset", "2026-03-01T02:00:00+01:00"),
         ("ok-long-fraction", "1969-12-31T23:59:59.9999999999999+00:00"),
+        ("ok-event", "2024-08-25 18:08:01.024"),
         ("ok-size", "9223372036854775807"),
         ("ok-truth", "TRUE"),
         ("before-year-0", "0000-01-01T00:00:00+23:59"),
@@ -489,6 +491,9 @@ fn manifests() {
     seed("schema", "ok-parquet", parquet);
     seed("schema", "parquet-not-closed", &parquet[..parquet.len() - 1]);
     seed("schema", "ok-orc", orc);
+    seed("schema", "ok-gcs", "project,bucket,name,size,timeCreated,updated,storageClass,etag,md5Hash,generation");
+    seed("schema", "ok-azure", "Name,Creation-Time,Last-Modified,Etag,Content-Length,AccessTier,hdi_isfolder");
+    seed("schema", "ok-events", "Bucket, Key, Size, StorageClass, LastModifiedDate, ETag, SequenceNumber, RecordType");
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -564,6 +569,8 @@ fn csv_files() {
     zipped("gzip-no-trailer", &member[..member.len() - 8]);
     zipped("gzip-bomb-of-one-row", &gzip(&vec![b'a'; 2 << 20]));
     zipped("gzip-bomb-of-blank-lines", &gzip(&vec![b'\n'; 1 << 20]));
+    let cos = plain("a").replacen('"', "\"1250000000\",\"", 1);
+    seed("csv_file", "ok-cos", format!("q{cos}"));
     zipped("ok-empty-gzip", &gzip(b""));
     zipped("empty-file", b"");
 }
@@ -573,7 +580,11 @@ fn data_files() {
     for (shape, choice, target, name) in [
         (Shape::S3Csv, b'4', "csv_file", "ok-s3"),
         (Shape::OssCsv, b'5', "csv_file", "ok-oss"),
+        (Shape::ObsCsv, b'p', "csv_file", "ok-obs"),
+        (Shape::CosCsv, b'u', "csv_file", "cos-without-encryption"),
         (Shape::S3Parquet, 0, "parquet_file", "ok-s3"),
+        (Shape::GcsParquet, 0, "parquet_file", "ok-gcs"),
+        (Shape::AzureParquet, 0, "parquet_file", "ok-azure"),
     ] {
         for versions in [InventoryVersions::Current, InventoryVersions::All] {
             let all = versions == InventoryVersions::All;
@@ -616,4 +627,51 @@ fn data_file(spec: &InventorySpec, entries: Vec<stocktake_core::EntryBatch>) -> 
     let vault = MemoryVault::new();
     let written = block_on(write(&vault, spec, entries));
     block_on(vault.read(&written.files[0], None)).unwrap().to_vec()
+}
+
+/// Incremental inventories of OSS.
+fn deltas() {
+    const START: i64 = 1_772_326_800_000;
+    let manifest = |name: &str, change: &dyn Fn(&mut Value)| {
+        let mut manifest = json!({
+            "startTimestamp": "1772326800", "endTimestamp": "1772327400", "destinationBucket": "ops-inventories",
+            "fileFormat": "CSV", "sourceBucket": "media-store", "version": "2025-09-30",
+            "fileSchema": "Bucket, Key, VersionId, IsDeleteMarker, Size, StorageClass, LastModifiedDate, ETag, \
+                SequenceNumber, RecordType, RecordTimestamp, Requester, RequestId, SourceIp",
+            "files": [{ "key": "inv/all/incremental_inventory/2026-03-01T01-1000Z/data/7a1c_0.csv", "size": 12586,
+                "MD5checksum": MD5.to_uppercase() }],
+        });
+        change(&mut manifest);
+        seed("delta_manifest", name, manifest.to_string());
+    };
+    manifest("ok", &|_| ());
+    manifest("ok-no-events", &|manifest| manifest["files"] = json!([]));
+    manifest("ok-numbers", &|manifest| manifest["startTimestamp"] = json!(1_772_326_800));
+    manifest("ends-before-it-begins", &|manifest| manifest["endTimestamp"] = json!("1772326799"));
+    manifest("without-a-span", &|manifest| manifest["endTimestamp"] = json!(null));
+    manifest("not-csv", &|manifest| manifest["fileFormat"] = json!("Parquet"));
+
+    for (versions, choice) in [(InventoryVersions::Current, '0'), (InventoryVersions::All, '3')] {
+        let versioned = versions == InventoryVersions::All;
+        let actions =
+            [Action::Put(1), Action::Touch(0), Action::Put(2), Action::Delete, Action::Remove(1), Action::Put(3)];
+        let keys = ["a", "b", "new", "b", "odd/+ \n\""].into_iter().cycle();
+        let times = (1..).map(|number| START + number * 7_001);
+        let all = times.zip(keys).zip(actions.iter().cycle().take(24));
+        let history = History::new(versioned, all.map(|((time, key), action)| (time, key.into(), *action)).collect());
+        let without = vec!["IsMultipartUploaded", "EncryptionStatus", "Requester", "RequestId", "SourceIp"];
+        let spec = InventorySpec { versions, without, ..InventorySpec::new(Shape::OssCsv) };
+        let vault = MemoryVault::new();
+        let end = START + 600_000;
+        let written = block_on(write_delta(&vault, &spec, START, end, &history.events(START, end)));
+        let text = |file: &String| String::from_utf8(block_on(vault.read(file, None)).unwrap().to_vec()).unwrap();
+        let text: String = written.files.iter().map(text).collect();
+        let name = |name: &str| if versioned { format!("{name}-versions") } else { name.to_owned() };
+        let keep = |what: &str, text: &str| seed("delta_file", &name(what), format!("{choice}{text}"));
+        keep("ok", &text);
+        keep("ok-twice", &text.repeat(2));
+        keep("number-twice", &format!("{text}{}", text.replace("Standard", "IA")));
+        keep("unknown-type", &text.replace("CREATE", "INVENT"));
+        keep("cut", &text[..text.len() - 20]);
+    }
 }

@@ -3,17 +3,18 @@
 //! Data files are read as a backup reads them, by a manifest that is true to them.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
 
 use flate2::Compression;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use futures::StreamExt;
 use md5::{Digest, Md5};
 use serde_json::json;
 use stocktake_core::memory::MemoryVault;
 use stocktake_core::{EntryBatch, Error, Inventory, InventoryFormat, InventoryReader, MAX_KEY_BYTES, Result};
-use stocktake_inventory::{InventoryManifest, ManifestReader, Schema};
+use stocktake_inventory::{Dialect, InventoryManifest, ManifestReader, Schema};
 use tokio::runtime::{Builder, Runtime};
 
 /// Batches that are read of a data file; a small one can hold many.
@@ -49,17 +50,25 @@ pub fn schema(data: &[u8]) -> bool {
         let plain = Schema::parse(&schema.columns().join(","), InventoryFormat::Csv);
         assert!(format != InventoryFormat::Csv || plain == Ok(schema));
     }
+    let names: Vec<_> = text.split(',').map(str::to_owned).collect();
+    for dialect in [Dialect::Gcs, Dialect::Azure] {
+        let Ok(schema) = Schema::of_names(names.clone(), dialect) else { continue };
+        assert_eq!(schema.columns(), names);
+        accepted |= schema.check_required().is_ok();
+    }
     accepted
 }
 
 /// A CSV data file, compressed or not. Bits of the first byte say what its manifest says.
 pub fn csv_file(data: &[u8]) -> bool {
     let Some((choice, file)) = data.split_first() else { return false };
-    let cloud = match choice & 9 {
+    let cloud = match choice & 73 {
         0 => Cloud::S3,
         1 => Cloud::Oss,
         8 => Cloud::Azure,
-        _ => Cloud::Gcs,
+        9 => Cloud::Gcs,
+        64 => Cloud::Obs,
+        _ => Cloud::Cos,
     };
     let report = Report { cloud, versions: choice & 2 != 0, parquet: false };
     let read = report.read(if choice & 4 != 0 { "data/a.csv.gz" } else { "data/a.csv" }, file);
@@ -73,9 +82,10 @@ pub fn csv_file(data: &[u8]) -> bool {
     read.is_ok()
 }
 
-/// A Parquet data file.
+/// A Parquet data file, in the words of each cloud that writes some.
 pub fn parquet_file(data: &[u8]) -> bool {
-    Report { cloud: Cloud::S3, versions: false, parquet: true }.read("data/a.parquet", data).is_ok()
+    let read = |cloud| Report { cloud, versions: false, parquet: true }.read("data/a.parquet", data).is_ok();
+    [Cloud::S3, Cloud::Gcs, Cloud::Azure].map(read).contains(&true)
 }
 
 /// Whose inventory a data file is of.
@@ -83,6 +93,8 @@ pub fn parquet_file(data: &[u8]) -> bool {
 enum Cloud {
     S3,
     Oss,
+    Obs,
+    Cos,
     Gcs,
     Azure,
 }
@@ -91,7 +103,9 @@ impl Cloud {
     /// The names of the manifest and of its checksum.
     fn names(self) -> [&'static str; 2] {
         match self {
-            Self::S3 | Self::Oss => ["2026-03-01T01-00Z/manifest.json", "2026-03-01T01-00Z/manifest.checksum"],
+            Self::S3 | Self::Oss | Self::Obs | Self::Cos => {
+                ["2026-03-01T01-00Z/manifest.json", "2026-03-01T01-00Z/manifest.checksum"]
+            }
             Self::Gcs => ["f0e1_2026-03-01T01:00_manifest.json", "unused"],
             Self::Azure => {
                 ["2026/03/01/01-00-00/all/all-manifest.json", "2026/03/01/01-00-00/all/all-manifest.checksum"]
@@ -107,7 +121,7 @@ struct Report {
     parquet: bool,
 }
 
-static RUNTIME: LazyLock<Runtime> =
+pub(crate) static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime without I/O needs nothing"));
 
 impl Report {
@@ -130,8 +144,10 @@ impl Report {
         let (created, destination, version) = match self.cloud {
             Cloud::S3 => ("1772326800000", "arn:aws:s3:::ops", "2016-11-30"),
             Cloud::Oss => ("1772326800", "ops", "2019-09-01"),
+            Cloud::Obs => return self.obs_manifest(name, file),
+            Cloud::Cos => ("1772326800000", "ops", "2016-11-30"),
             Cloud::Gcs => return json!({ "report_shards_file_names": [name] }).to_string().into_bytes(),
-            Cloud::Azure => return azure_manifest(name, file),
+            Cloud::Azure => return azure_manifest(name, file, self.parquet),
         };
         let manifest = json!({
             "sourceBucket": BUCKET,
@@ -145,6 +161,19 @@ impl Report {
         manifest.to_string().into_bytes()
     }
 
+    fn obs_manifest(&self, name: &str, file: &[u8]) -> Vec<u8> {
+        let rows = rows_of(file);
+        let manifest = json!({
+            "sourceBucket": BUCKET,
+            "destinationBucket": "ops",
+            "version": "2019-01-03",
+            "fileFormat": "CSV",
+            "fileSchema": self.schema(),
+            "files": [{ "key": name, "size": file.len(), "inventoriedRecord": rows }],
+        });
+        manifest.to_string().into_bytes()
+    }
+
     fn schema(&self) -> String {
         if self.parquet {
             return "message s3.inventory { required binary key (STRING); }".to_owned();
@@ -154,16 +183,29 @@ impl Report {
             Cloud::Oss => "Size, StorageClass, LastModifiedDate, ETag",
             _ => "Size, LastModifiedDate, ETag, StorageClass",
         };
-        format!("Bucket, Key, {versions}{facts}, IsMultipartUploaded, EncryptionStatus")
+        let account = if self.cloud == Cloud::Cos { "Appid, " } else { "" };
+        format!("{account}Bucket, Key, {versions}{facts}, IsMultipartUploaded, EncryptionStatus")
     }
 }
 
-fn azure_manifest(name: &str, file: &[u8]) -> Vec<u8> {
+/// As many rows as there are lines, which is right for most files.
+fn rows_of(file: &[u8]) -> usize {
+    let mut text = Vec::new();
+    if file.starts_with(b"\x1f\x8b") {
+        // What can't be decompressed is refused, whatever its rows.
+        let _ = MultiGzDecoder::new(file).take(1 << 20).read_to_end(&mut text);
+    } else {
+        text.extend_from_slice(file);
+    }
+    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
+}
+
+fn azure_manifest(name: &str, file: &[u8], parquet: bool) -> Vec<u8> {
     let manifest = json!({
         "destinationContainer": "ops",
         "files": [{ "blob": name, "size": file.len() }],
         "inventoryStartTime": "2026-03-01T01:00:00Z",
-        "ruleDefinition": { "format": "csv", "objectType": "blob", "schemaFields": ["Name"] },
+        "ruleDefinition": { "format": if parquet { "parquet" } else { "csv" }, "objectType": "blob", "schemaFields": ["Name"] },
         "status": "Succeeded",
     });
     manifest.to_string().into_bytes()
@@ -172,7 +214,12 @@ fn azure_manifest(name: &str, file: &[u8]) -> Vec<u8> {
 async fn read(reader: &ManifestReader) -> Result<Vec<EntryBatch>> {
     let infos = reader.inventories().await?;
     let inventory = reader.open(&infos[0]).await?;
-    let mut entries = inventory.read(0).take(MAX_BATCHES);
+    read_part(&*inventory, 0).await
+}
+
+/// The first batches of a part, all of them sound.
+pub(crate) async fn read_part(inventory: &dyn Inventory, part: usize) -> Result<Vec<EntryBatch>> {
+    let mut entries = inventory.read(part).take(MAX_BATCHES);
     let mut batches = Vec::new();
     while let Some(batch) = entries.next().await {
         let batch = batch?;

@@ -13,6 +13,7 @@
 //! A failure found by libFuzzer is kept: its input goes into `corpus/<target>/`
 //! under a name that says what it was.
 
+mod chain;
 mod columns;
 mod inventory;
 mod sealed;
@@ -20,6 +21,7 @@ mod segment;
 mod stored;
 mod values;
 
+pub use chain::{delta_file, delta_manifest};
 pub use columns::{PARQUET_KEY, parquet};
 pub use inventory::{BUCKET, csv_file, manifest, parquet_file, schema};
 pub use sealed::{DOCUMENT, document, pack, pack_id};
@@ -36,7 +38,7 @@ use zeroize::Zeroizing;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("etag", etag),
     ("key", key),
     ("id", id),
@@ -55,6 +57,8 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("schema", schema),
     ("csv_file", csv_file),
     ("parquet_file", parquet_file),
+    ("delta_manifest", delta_manifest),
+    ("delta_file", delta_file),
 ];
 
 /// The vault that sealed seeds belong to.

@@ -3,7 +3,7 @@
 use stocktake_core::{ETag, ETagCode, Entry, JobId, KeyRange, PackId, Timestamp, display_key};
 use stocktake_format::segment::key_name_of_blob;
 use stocktake_format::{StateSum, VaultId};
-use stocktake_inventory::{decode_key, encode_key, parse_bool, parse_size, parse_time};
+use stocktake_inventory::{decode_key, encode_key, parse_bool, parse_record_time, parse_size, parse_time};
 
 /// An entity tag: its text comes back exactly, whether it is packed or not.
 pub fn etag(data: &[u8]) -> bool {
@@ -95,6 +95,9 @@ pub fn time(data: &[u8]) -> bool {
         let shown = Timestamp::from_millis(millis).to_string();
         assert!(shown.starts_with('+') || parse_time(shown.as_bytes()) == Some(millis), "{shown}");
     }
+    let event = parse_record_time(data);
+    // The zone of one is known, so whoever names it says nothing else.
+    assert!(time.is_none() || event.is_none() || time == event);
     let size = parse_size(data);
     if let Some(size) = size {
         assert!(i64::try_from(size).is_ok());
@@ -105,5 +108,5 @@ pub fn time(data: &[u8]) -> bool {
         assert_eq!(Timestamp::parse_rfc3339(&moment.to_string()), Some(moment));
         assert!(time.is_none_or(|millis| millis == moment.as_millis()));
     }
-    time.is_some() || size.is_some() || truth.is_some() || rfc3339.is_some()
+    time.is_some() || event.is_some() || size.is_some() || truth.is_some() || rfc3339.is_some()
 }

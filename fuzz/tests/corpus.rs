@@ -92,7 +92,9 @@ alterations! {
     manifest: 2000,
     schema: 2000,
     csv_file: 30,
-    parquet_file: 300,
+    parquet_file: 150,
+    delta_manifest: 2000,
+    delta_file: 60,
 }
 
 fn alter(name: &str, target: Target, rounds: usize) {

@@ -155,7 +155,6 @@ impl<R: Read> CsvReader<R> {
         }
         if batch.len() == 0 { Ok(None) } else { batch.take().map(Some) }
     }
-
 }
 
 impl<R: Read> Window<R> {

@@ -91,3 +91,7 @@ pub use policy::{BucketPlace, PlanAccess};
 pub use reader::{InventoryRoot, ManifestReader};
 pub use schema::Schema;
 pub use text::{decode_key, encode_key, parse_bool, parse_record_time, parse_size, parse_time};
+
+#[cfg(doc)]
+#[doc = include_str!("hostile.md")]
+pub mod hostile {}

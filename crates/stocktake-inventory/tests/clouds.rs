@@ -2,88 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stocktake_core::memory::MemoryVault;
-use stocktake_core::{Entry, Error, InventoryInfo, InventoryReader, InventoryVersions, Result, Timestamp, Vault};
+use stocktake_core::{Entry, Error, InventoryReader, InventoryVersions, Timestamp, Vault};
 use stocktake_inventory::ManifestReader;
 use stocktake_testkit::conformance::inventory::read_all;
-use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, WrittenInventory, reseal, write};
-
-const BASE: &str = "s3://ops-inventories";
+use stocktake_testkit::inventories::{InventorySpec, Shape, Synthetic, write};
+use support::{BASE, fixture, fixture_of};
 
 /// The clouds whose manifests state no MD5 of files.
 const WITHOUT_MD5: [Shape; 5] = [Shape::ObsCsv, Shape::GcsCsv, Shape::GcsParquet, Shape::AzureCsv, Shape::AzureParquet];
-
-/// An inventory of 250 objects in three files, and a reader of it.
-struct Fixture {
-    vault: MemoryVault,
-    shape: Shape,
-    written: WrittenInventory,
-    reader: ManifestReader,
-}
-
-async fn fixture(shape: Shape) -> Fixture {
-    fixture_of(InventorySpec { rows_per_file: 100, ..InventorySpec::new(shape) }).await
-}
-
-async fn fixture_of(spec: InventorySpec) -> Fixture {
-    let vault = MemoryVault::new();
-    let written = write(&vault, &spec, Synthetic::new(250).before()).await;
-    let reader = ManifestReader::new(Arc::new(vault.clone()), "inv", BASE);
-    Fixture { vault, shape: spec.shape, written, reader }
-}
-
-impl Fixture {
-    async fn newest(&self) -> InventoryInfo {
-        self.reader.inventories().await.unwrap().remove(0)
-    }
-
-    async fn read(&self) -> Result<Vec<Entry>> {
-        read_all(&*self.reader.open(&self.newest().await).await?).await
-    }
-
-    async fn corrupt(&self) -> String {
-        match self.read().await {
-            Err(Error::InventoryCorrupt { problem, inventory }) => {
-                assert_eq!(inventory.as_str(), format!("{BASE}/{}", self.written.manifest));
-                problem
-            }
-            other => panic!("{:?}: not found corrupt: {:?}", self.shape, other.map(|entries| entries.len())),
-        }
-    }
-
-    /// Changes the manifest, and its checksum with it.
-    async fn edit(&self, change: impl FnOnce(&mut Value)) {
-        let bytes = self.vault.read(&self.written.manifest, None).await.unwrap();
-        let mut manifest = serde_json::from_slice(&bytes).unwrap();
-        change(&mut manifest);
-        self.put_manifest(&serde_json::to_string(&manifest).unwrap()).await;
-    }
-
-    async fn put_manifest(&self, text: &str) {
-        self.vault.tamper(&self.written.manifest, text.to_owned());
-        if self.shape.has_checksum() {
-            reseal(&self.vault, &self.written.manifest).await;
-        }
-    }
-
-    /// Replaces a data file, and the size that the manifest may state.
-    async fn replace(&self, file: usize, text: &str) {
-        self.edit(|manifest| {
-            if let Some(size) = manifest.pointer_mut(&format!("/files/{file}/size")) {
-                *size = json!(text.len());
-            }
-        })
-        .await;
-        self.vault.tamper(&self.written.files[file], text.to_owned());
-    }
-
-    async fn file(&self, file: usize) -> String {
-        String::from_utf8(self.vault.read(&self.written.files[file], None).await.unwrap().to_vec()).unwrap()
-    }
-}
 
 #[tokio::test]
 async fn every_shape_is_read_and_says_what_it_is() {
@@ -139,7 +71,7 @@ async fn a_size_that_differs_is_found_where_one_is_stated() {
 async fn rows_that_are_missing_or_too_many_are_counted() {
     for shape in [Shape::ObsCsv, Shape::GcsCsv, Shape::AzureCsv] {
         let fixture = fixture(shape).await;
-        let text = fixture.file(1).await;
+        let text = fixture.text(1).await;
         let (head, last) = text.trim_end().rsplit_once('\n').unwrap();
         fixture.replace(1, &format!("{head}\n")).await;
         assert!(fixture.corrupt().await.contains("the manifest says"), "{shape:?}");
@@ -236,7 +168,7 @@ async fn a_comma_behind_the_last_member_is_forgiven() {
     let bytes = fixture.vault.read(&fixture.written.manifest, None).await.unwrap();
     let text = String::from_utf8(bytes.to_vec()).unwrap().replace("\n    }", ",\n    }");
     assert!(serde_json::from_str::<Value>(&text).is_err());
-    fixture.put_manifest(&text).await;
+    fixture.put_manifest(text).await;
     assert_eq!(fixture.read().await.unwrap().len(), 250);
 }
 
@@ -253,7 +185,7 @@ async fn the_key_of_a_file_of_obs_is_taken_as_written_before_it_is_decoded() {
 #[tokio::test]
 async fn a_header_is_found_whatever_it_looks_like() {
     let fixture = fixture(Shape::GcsCsv).await;
-    let text = fixture.file(1).await;
+    let text = fixture.text(1).await;
     let expected = fixture.read().await.unwrap();
     for delimiter in [",", "\t", "|"] {
         fixture.replace(1, &format!("\u{feff}{}", text.replace(';', delimiter).replace('\n', "\r\n"))).await;
@@ -301,7 +233,7 @@ async fn a_report_of_gcs_without_a_header_has_the_documented_columns() {
 async fn rows_of_another_bucket_are_refused_in_any_file() {
     for shape in [Shape::ObsCsv, Shape::GcsCsv, Shape::AzureCsv] {
         let fixture = fixture(shape).await;
-        let text = fixture.file(2).await.replacen("photo-store", "other-store", 1);
+        let text = fixture.text(2).await.replacen("photo-store", "other-store", 1);
         fixture.replace(2, &text).await;
         assert!(fixture.corrupt().await.contains("it is of the bucket \"other-store\""), "{shape:?}");
     }
@@ -310,7 +242,7 @@ async fn rows_of_another_bucket_are_refused_in_any_file() {
 #[tokio::test]
 async fn folders_of_azure_are_no_objects() {
     let fixture = fixture(Shape::AzureCsv).await;
-    let text = fixture.file(1).await;
+    let text = fixture.text(1).await;
     let folder = "photo-store/photos/2026,2026-01-05T09:30:02.000Z,0x8D,,,,true\n";
     fixture.replace(1, &format!("{text}{folder}")).await;
     // Whether the cloud's sum has it or not.

@@ -270,7 +270,8 @@ struct Rules {
 
 fn fold_all(sorter: &mut Sorter, folder: &Path, rules: Rules, location: &Location) -> Result<Table> {
     let mut table = TableWriter::create(folder, sorter.pushed())?;
-    let altered = || Error::local("read a temporary file in", folder)(std::io::Error::other("it is not what was written"));
+    let altered =
+        || Error::local("read a temporary file in", folder)(std::io::Error::other("it is not what was written"));
     let mut fold: Option<Fold> = None;
     for record in sorter.sorted()? {
         let record = Record::decode(&record?).ok_or_else(altered)?;

@@ -110,8 +110,7 @@ impl Surroundings {
     fn infos(&self) -> Vec<(String, InventoryInfo)> {
         let (usable, spans) = self.usable();
         let links = plan::links(&self.bases(), &spans);
-        let mut infos: Vec<_> =
-            self.deltas.iter().map(|delta| (delta.name.clone(), self.unlinked(delta))).collect();
+        let mut infos: Vec<_> = self.deltas.iter().map(|delta| (delta.name.clone(), self.unlinked(delta))).collect();
         let (mut files, mut bytes) = (vec![0_u64], vec![0_u64]);
         for (place, usable_index) in plan::by_end(&spans).into_iter().enumerate() {
             let index = usable[usable_index];
@@ -139,8 +138,10 @@ impl Surroundings {
     /// The chain that the delta with this manifest is the last of: what is known of it, and its manifests.
     fn chain(&self, name: &str, location: Location) -> Result<(InventoryInfo, &str, Vec<String>)> {
         let place = self.deltas.iter().position(|delta| delta.name == name);
-        let place = place
-            .ok_or_else(|| Error::InventoryNotFound { location: location.clone(), problem: "it is not there".into() })?;
+        let place = place.ok_or_else(|| Error::InventoryNotFound {
+            location: location.clone(),
+            problem: "it is not there".into(),
+        })?;
         match &self.deltas[place].manifest {
             Ok(_) => {}
             Err(Problem::Unreadable(fault)) => return Err(fault.clone().of(&location)),
@@ -210,7 +211,10 @@ fn is_base(info: &InventoryInfo) -> bool {
 }
 
 /// What is known of a manifest; `None` when it was removed since it was listed.
-async fn delta(reader: &ManifestReader, Candidate { manifest: name, has_checksum }: Candidate) -> Result<Option<Delta>> {
+async fn delta(
+    reader: &ManifestReader,
+    Candidate { manifest: name, has_checksum }: Candidate,
+) -> Result<Option<Delta>> {
     let location = reader.location(&name);
     let parsed = match reader.read_manifest(&name).await {
         Ok(bytes) => DeltaManifest::parse(&bytes),
@@ -223,11 +227,9 @@ async fn delta(reader: &ManifestReader, Candidate { manifest: name, has_checksum
         Ok(DeltaManifest { start, end, .. }) if !has_checksum => {
             Err(Problem::NotReady(Span { start, end }, format!("{} is missing", names::CHECKSUM)))
         }
-        Ok(DeltaManifest { start, end, manifest }) => Ok(Brief {
-            span: Span { start, end },
-            files: manifest.files.len() as u64,
-            bytes: manifest.data_bytes(),
-        }),
+        Ok(DeltaManifest { start, end, manifest }) => {
+            Ok(Brief { span: Span { start, end }, files: manifest.files.len() as u64, bytes: manifest.data_bytes() })
+        }
     };
     Ok(Some(Delta { name, location, manifest }))
 }

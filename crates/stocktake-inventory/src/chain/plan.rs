@@ -69,7 +69,8 @@ struct Sweep<'a> {
 impl Sweep<'_> {
     /// The base of the chain that this span ends, and the number of its deltas.
     fn take(&mut self, span: Span) -> Result<(usize, usize), Link> {
-        let newest = (0..self.bases.len()).filter(|base| self.bases[*base] < span.end).max_by_key(|base| self.bases[*base]);
+        let newest =
+            (0..self.bases.len()).filter(|base| self.bases[*base] < span.end).max_by_key(|base| self.bases[*base]);
         let base = newest.ok_or(Link::NoBase)?;
         if self.current != Some(base) {
             // All before ended when or before this scan began.

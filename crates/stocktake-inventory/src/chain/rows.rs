@@ -162,7 +162,8 @@ impl Row<'_> {
             _ => return Err(impossible("RecordType", text)),
         };
         let sequence = self.field(sequence);
-        if sequence.is_empty() || sequence.len() > MAX_SEQUENCE_BYTES || !sequence.iter().all(u8::is_ascii_alphanumeric) {
+        if sequence.is_empty() || sequence.len() > MAX_SEQUENCE_BYTES || !sequence.iter().all(u8::is_ascii_alphanumeric)
+        {
             return Err(impossible("SequenceNumber", sequence));
         }
         let time = self.field(time);

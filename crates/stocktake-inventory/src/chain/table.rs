@@ -90,7 +90,8 @@ impl TableWriter {
 
     pub(super) fn finish(mut self) -> Result<Table> {
         self.out.flush().map_err(|error| Error::local("write", self.out.get_ref().path())(error))?;
-        let file = self.out.into_inner().map_err(|error| Error::local("write", "a temporary file")(error.into_error()))?;
+        let file =
+            self.out.into_inner().map_err(|error| Error::local("write", "a temporary file")(error.into_error()))?;
         Ok(Table {
             path: file.into_temp_path(),
             filter: self.filter,
