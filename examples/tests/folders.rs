@@ -7,8 +7,9 @@ mod support;
 use std::fs;
 
 use serde_json::{Value, json};
-use stocktake_testkit::inventories::{InventorySpec, Shape};
-use support::folder::{World, files};
+use stocktake::Timestamp;
+use stocktake_testkit::inventories::{Action, History, InventorySpec, Shape, write_delta, write_versions};
+use support::folder::{World, block_on, files};
 use support::program::Program;
 
 #[test]
@@ -391,6 +392,45 @@ fn inventories_are_made_listed_and_checked() {
     let vault = world.vault();
     world.program.json(&["backup", "--source", &source, "--vault", &vault, "--inventory", &to]).exits(0);
     assert_eq!(world.restored("latest"), files(&world.path("photos")));
+}
+
+#[test]
+fn incremental_inventories_are_read_with_the_full_one_before_them() {
+    let world = World::new();
+    let spec = InventorySpec { rows_per_file: 10, ..world.spec(Shape::OssCsv, 3) };
+    let begun = spec.created.as_millis() / 1000 * 1000;
+    let keys = (0..40).map(|number| format!("{}/a+{number}", number % 3));
+    let actions =
+        keys.cycle().zip([Action::Put(3), Action::Put(4), Action::Touch(0), Action::Delete].into_iter().cycle());
+    let times = (0..).map(|number| begun - 600_000 + number * 11_000);
+    let history = History::new(false, times.zip(actions).take(150).map(|(at, (key, what))| (at, key, what)).collect());
+    let deltas = block_on(async {
+        write_versions(&world.store(), &spec, &history.scan(begun, begun + 60_000)).await;
+        let mut deltas = Vec::new();
+        for start in [begun - 60_000, begun + 540_000] {
+            let (end, events) = (start + 600_000, history.events(start, start + 600_000));
+            deltas.push(write_delta(&world.store(), &spec, start, end, &events).await);
+        }
+        deltas
+    });
+    let folder = format!("{}/inv/photos/daily/incremental_inventory", world.inventories());
+    let listed = world.program.json(&["inventory", "list", &folder]).exits(0).rows();
+    assert_eq!(listed.iter().map(|row| &row["ready"]).collect::<Vec<_>>(), [&json!(true); 2]);
+    assert_eq!(world.program.json(&["inventory", "list", &world.inventories()]).exits(0).rows().len(), 1);
+    world.program.json(&["inventory", "check", &folder, "--source", &world.source()]).exits(0);
+    for (delta, end) in deltas.iter().zip([begun + 540_000, begun + 1_140_000]) {
+        let full = InventorySpec { created: Timestamp::from_millis(end), config: format!("at-{end}"), ..spec.clone() };
+        let full = block_on(write_versions(&world.store(), &full, &history.versions(end)));
+        let [chain, full] =
+            [&delta.manifest, &full.manifest].map(|manifest| format!("inventory:{}/{manifest}", world.inventories()));
+        let same = world.program.json(&["diff", &chain, &full]).exits(0);
+        assert!(same.rows().is_empty());
+        assert_eq!(same.summary()["unchanged"]["objects"], history.versions(end).len());
+    }
+    fs::remove_file(world.path("inventories").join(&deltas[0].manifest)).unwrap();
+    world.program.json(&["inventory", "check", &folder]).fails(4, "inventory_not_found");
+    let listed = world.program.json(&["inventory", "list", &folder]).exits(0).rows();
+    assert!(listed[0]["problem"].as_str().unwrap().starts_with("no incremental inventory covers"));
 }
 
 #[test]

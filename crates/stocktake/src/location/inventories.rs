@@ -11,7 +11,9 @@ use super::place::Place;
 use super::settings::Settings;
 
 /// Opens the inventories at a location: a `manifest.json`, a dated folder, the
-/// folder of a configuration, or any folder above.
+/// folder of a configuration, or any folder above. At the folder
+/// `incremental_inventory` of a configuration of OSS, or in it, incremental
+/// inventories are read with the full one before them; see [`ManifestReader`].
 ///
 /// The files that a manifest names are looked for from the root of the bucket
 /// that the inventory was delivered to. Of an inventory in a local folder they

@@ -26,7 +26,8 @@ pub(crate) struct BackupArgs {
     source: String,
     #[command(flatten)]
     vault: VaultArgs,
-    /// Take the newest inventory at this location: a manifest.json, a dated folder, or any folder above.
+    /// Take the newest inventory at this location: a manifest.json, a dated folder, or any folder above. At a folder
+    /// incremental_inventory of OSS, what incremental inventories say is added to the full one before them.
     #[arg(long, value_name = "LOC")]
     inventory: Option<String>,
     /// The prefix that the inventory was filtered by, which its manifest does not tell. Default: the whole bucket.

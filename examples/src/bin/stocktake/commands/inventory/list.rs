@@ -10,7 +10,8 @@ use crate::session::Session;
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// A manifest.json, a dated folder, the folder of a configuration, or any folder above.
+    /// A manifest.json, a dated folder, the folder of a configuration, or any folder above. At a folder
+    /// incremental_inventory of OSS: the instants that can be read, each the end of an incremental inventory.
     #[arg(value_name = "LOC")]
     location: String,
 }
