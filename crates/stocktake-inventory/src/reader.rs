@@ -71,7 +71,8 @@ pub enum InventoryRoot {
 /// ends before it. Full inventories are not listed there, and chains nowhere else.
 /// See [the rules](crate::hostile) for what is read of them and what can't be
 /// known. A chain takes, beside its data files, temporary files of about twice the
-/// size of its incremental ones, and 100 MiB of memory at most, whatever their number.
+/// size of its incremental ones, and at most 100 MiB of memory beside what is taken by
+/// fetching, whatever their number.
 ///
 /// # Temporary files
 /// Data files are fetched into temporary files, which take as much room as the

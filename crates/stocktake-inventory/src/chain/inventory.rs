@@ -6,66 +6,31 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use stocktake_core::{
-    BATCH_ROWS, EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryVersions, KeyFilter, Location,
-    Result, Timestamp, display_key, keep_wanted,
+    BATCH_ROWS, EntryBatch, Error, Inventory, InventoryInfo, InventoryVersions, KeyFilter, Location, Result, Timestamp,
+    display_key, keep_wanted,
 };
 use tokio::sync::OnceCell;
 
 use crate::blocking::{self, Sender};
 use crate::decoder::csv_text;
 use crate::fault::Fault;
-use crate::manifest::{DeltaManifest, Dialect};
+use crate::manifest::Dialect;
 use crate::part::{Part, Parts};
-use crate::reader::{ManifestReader, Report};
-use crate::rules::RowRules;
+use crate::reader::Report;
 use crate::schema::{Field, Schema};
 
+use super::delta::OpenDelta;
 use super::fold::Fold;
 use super::record::{Kind, Record};
 use super::rows::{Columns, RecordReader};
 use super::sort::Sorter;
 use super::table::{Finder, Table, TableWriter};
 
-/// Files of events that are fetched before they are needed.
-const FILES_AHEAD: usize = 4;
+/// Files of events that are fetched at once: one is decoded while the next comes.
+const FILES_AHEAD: usize = 2;
 
 /// How far the clocks of a store's parts may be apart, in milliseconds: a minute.
 const CLOCKS_APART: i64 = 60_000;
-
-/// An incremental inventory that was checked.
-#[derive(Debug)]
-pub(super) struct OpenDelta {
-    parts: Vec<Arc<Part>>,
-    shared: Arc<Parts>,
-    columns: Columns,
-    bucket: String,
-}
-
-/// Checks an incremental inventory: its manifest against its checksum, and that its files are there with their sizes.
-pub(super) async fn open_delta(reader: &ManifestReader, name: String) -> Result<OpenDelta> {
-    let location = reader.location(&name);
-    let bytes = reader.read_manifest(&name).await?;
-    reader.check_seal(&location, &name, &bytes).await?;
-    let of_it = |fault: Fault| fault.of(&location);
-    let DeltaManifest { manifest, .. } = DeltaManifest::parse(&bytes).map_err(of_it)?;
-    let none = || Schema::of_names(Vec::new(), Dialect::Oss);
-    let schema = manifest.schema.clone().map_or_else(none, Ok).map_err(of_it)?;
-    let columns = Columns::of_events(&schema).map_err(of_it)?;
-    let root = reader.data_root(&name, &manifest).await?;
-    let parts = reader.parts(&location, &root, &manifest.files).await?;
-    let shared = Parts {
-        vault: Arc::clone(&reader.vault),
-        inventory: location,
-        local_root: reader.local_root.clone(),
-        temp_dir: reader.temp_dir.clone(),
-        format: InventoryFormat::Csv,
-        formats: Vec::new(),
-        schema,
-        rules: RowRules::new(Dialect::Oss, &manifest.source_bucket),
-        total: None,
-    };
-    Ok(OpenDelta { parts, shared: Arc::new(shared), columns, bucket: manifest.source_bucket })
-}
 
 /// A base and its deltas, opened.
 #[derive(Debug)]
@@ -99,7 +64,7 @@ impl Chain {
         let versioned = deltas.first().is_some_and(|delta| has_versions(&delta.shared.schema));
         for delta in &deltas {
             let schema = &delta.shared.schema;
-            fits(base.info(), &base.shared.schema, delta).map_err(|fault| fault.of(&delta.shared.inventory))?;
+            delta.check_fits(base.info(), &base.shared.schema)?;
             if has_versions(schema) != versioned {
                 let problem = "of it and the incremental inventories before it, only some tell versions apart";
                 return Err(Fault::corrupt(problem).of(&delta.shared.inventory));
@@ -108,20 +73,6 @@ impl Chain {
         let folder = folder.unwrap_or_else(std::env::temp_dir);
         let shared = Shared { info, base, deltas, versioned, folder, table: OnceCell::new() };
         Ok(Self { shared: Arc::new(shared) })
-    }
-}
-
-/// Sees that a delta is of the base's bucket, and says as much of an object as the base does.
-fn fits(base: &InventoryInfo, schema: &Schema, delta: &OpenDelta) -> Result<(), Fault> {
-    if delta.bucket != base.bucket {
-        let problem = format!("it is of the bucket {}, its full inventory of {}", delta.bucket, base.bucket);
-        return Err(Fault::corrupt(problem));
-    }
-    let fields = [Field::VersionId, Field::IsDeleteMarker, Field::IsMultipart, Field::Encryption];
-    let lacks = |field: &Field| schema.place(*field).is_some() && delta.shared.schema.place(*field).is_none();
-    match fields.into_iter().find(lacks) {
-        Some(field) => Err(Fault::MissingField(field.name(Dialect::Oss))),
-        None => Ok(()),
     }
 }
 

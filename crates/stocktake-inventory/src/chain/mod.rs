@@ -10,6 +10,7 @@
 //! Only where older versions decide which is the current one is the base read once
 //! more, for all versions of those keys.
 
+mod delta;
 mod fold;
 mod inventory;
 mod plan;
@@ -43,7 +44,7 @@ pub(crate) async fn open(reader: &ManifestReader, folder: &str, name: &str) -> R
     let surroundings = Surroundings::look(reader, folder).await?;
     let (info, base, deltas) = surroundings.chain(name, reader.location(name))?;
     let base = reader.open_report(base).await?;
-    let deltas = stream::iter(deltas).map(|name| inventory::open_delta(reader, name)).buffered(MANIFESTS_AT_ONCE);
+    let deltas = stream::iter(deltas).map(|name| delta::open_delta(reader, name)).buffered(MANIFESTS_AT_ONCE);
     Chain::new(info, base, deltas.try_collect().await?, reader.temp_dir.clone())
 }
 
@@ -79,8 +80,8 @@ enum Problem {
 impl Surroundings {
     async fn look(reader: &ManifestReader, folder: &str) -> Result<Self> {
         let configuration = names::folder(folder);
-        let found = discover_deltas(&*reader.vault, folder).await?;
-        let deltas = stream::iter(found).map(|candidate| delta(reader, candidate)).buffered(MANIFESTS_AT_ONCE);
+        let candidates = discover_deltas(&*reader.vault, folder).await?;
+        let deltas = stream::iter(candidates).map(|candidate| found(reader, candidate)).buffered(MANIFESTS_AT_ONCE);
         let deltas = deltas.try_filter_map(async |delta| Ok(delta)).try_collect().await?;
         let mut full = discover(&*reader.vault, configuration).await?;
         full.retain(|candidate| names::configuration(&candidate.manifest) == configuration);
@@ -211,7 +212,7 @@ fn is_base(info: &InventoryInfo) -> bool {
 }
 
 /// What is known of a manifest; `None` when it was removed since it was listed.
-async fn delta(
+async fn found(
     reader: &ManifestReader,
     Candidate { manifest: name, has_checksum }: Candidate,
 ) -> Result<Option<Delta>> {

@@ -4,8 +4,8 @@
 //! written as a run; once [`FAN_IN`] runs of one size are there, they become one
 //! of the next. Temporary files have no name, so they are gone with their handles.
 //!
-//! Memory: [`RUN_BYTES`], as much again at most for places, and [`BUFFER_BYTES`]
-//! a run while runs are merged. There are fewer than [`FAN_IN`] runs of each size,
+//! Memory: [`RUN_BYTES`] and eight bytes a record in it, or, while runs are merged,
+//! [`BUFFER_BYTES`] and a record of each. There are fewer than [`FAN_IN`] runs of each size,
 //! and a size is [`FAN_IN`] times the one below: 128 for 4 GiB of records, 192 for 128 GiB.
 
 use std::cmp::{Ordering, Reverse};
@@ -61,8 +61,7 @@ impl Sorter {
         // A run is 32 MiB.
         self.places.push((start as u32, (self.arena.len() - start) as u32));
         self.pushed += 1;
-        // Records may be short, and each has a place.
-        if self.arena.len().max(self.places.len() * 8) >= self.run_bytes { self.write_run() } else { Ok(()) }
+        if self.arena.len() >= self.run_bytes { self.write_run() } else { Ok(()) }
     }
 
     fn write_run(&mut self) -> Result<()> {
