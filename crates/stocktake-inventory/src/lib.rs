@@ -42,7 +42,7 @@
 //! An object that is missing from an inventory reads as deleted, so the first
 //! duty here is to tell a complete inventory from all others: a part that is
 //! absent, cut short, altered, or does not decode is an error, and never fewer
-//! objects. What each cloud writes, and how imitators differ, is noted where it
+//! objects: [`hostile`] goes through all cases. What each cloud writes, and how imitators differ, is noted where it
 //! is decoded, with the document that says so.
 //!
 //! What this crate does *not* do: choose the inventory of a job, or compare (that
