@@ -8,7 +8,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use stocktake::Timestamp;
-use stocktake_testkit::inventories::{Action, History, InventorySpec, Shape, write_delta, write_versions};
+use stocktake_testkit::inventories::{Action, History, InventorySpec, Shape, write_delta, write_history};
 use support::folder::{World, block_on, files};
 use support::program::Program;
 
@@ -405,7 +405,7 @@ fn incremental_inventories_are_read_with_the_full_one_before_them() {
     let times = (0..).map(|number| begun - 600_000 + number * 11_000);
     let history = History::new(false, times.zip(actions).take(150).map(|(at, (key, what))| (at, key, what)).collect());
     let deltas = block_on(async {
-        write_versions(&world.store(), &spec, &history.scan(begun, begun + 60_000)).await;
+        write_history(&world.store(), &spec, &history.scan(begun, begun + 60_000)).await;
         let mut deltas = Vec::new();
         for start in [begun - 60_000, begun + 540_000] {
             let (end, events) = (start + 600_000, history.events(start, start + 600_000));
@@ -420,7 +420,7 @@ fn incremental_inventories_are_read_with_the_full_one_before_them() {
     world.program.json(&["inventory", "check", &folder, "--source", &world.source()]).exits(0);
     for (delta, end) in deltas.iter().zip([begun + 540_000, begun + 1_140_000]) {
         let full = InventorySpec { created: Timestamp::from_millis(end), config: format!("at-{end}"), ..spec.clone() };
-        let full = block_on(write_versions(&world.store(), &full, &history.versions(end)));
+        let full = block_on(write_history(&world.store(), &full, &history.versions(end)));
         let [chain, full] =
             [&delta.manifest, &full.manifest].map(|manifest| format!("inventory:{}/{manifest}", world.inventories()));
         let same = world.program.json(&["diff", &chain, &full]).exits(0);

@@ -69,6 +69,7 @@ pub enum InventoryRoot {
 /// a manifest or dated folder there names an instant. What breaks a chain is the
 /// reason why it and those behind it are not ready, so that the newest that is ready
 /// ends before it. Full inventories are not listed there, and chains nowhere else.
+/// Chains tell of current objects, also where the full inventory lists all versions.
 /// See [the rules](crate::hostile) for what is read of them and what can't be
 /// known. A chain takes, beside its data files, temporary files of about twice the
 /// size of its incremental ones, and at most 100 MiB of memory beside what is taken by

@@ -12,7 +12,7 @@ use stocktake_inventory::{InventoryRoot, ManifestReader};
 use stocktake_testkit::conformance::InventoryUnderTest;
 use stocktake_testkit::conformance::inventory::read_all;
 use stocktake_testkit::inventories::{
-    Action, Event, History, InventorySpec, Shape, WrittenDelta, WrittenInventory, reseal, write_delta, write_versions,
+    Action, Event, History, InventorySpec, Shape, WrittenDelta, WrittenInventory, reseal, write_delta, write_history,
 };
 
 const BASE: &str = "oss://ops-inventories";
@@ -48,7 +48,7 @@ async fn write_all(
     spec: &InventorySpec,
 ) -> (WrittenInventory, Vec<WrittenDelta>) {
     let created = spec.created.as_millis();
-    let base = write_versions(vault, spec, &history.scan(created, created + 30_000)).await;
+    let base = write_history(vault, spec, &history.scan(created, created + 30_000)).await;
     let mut deltas = Vec::new();
     for number in 0..5 {
         let (start, end) = (START + number * SPAN, START + (number + 1) * SPAN);
@@ -285,7 +285,7 @@ async fn an_event_that_must_be_missing_is_noticed() {
         ],
     );
     // The scan took long, and saw what no event tells of.
-    let base = write_versions(&vault, &spec, &history.scan(begun + 300_000, begun + 300_000)).await;
+    let base = write_history(&vault, &spec, &history.scan(begun + 300_000, begun + 300_000)).await;
     let told: Vec<Event> = history.events(START, begun + 100_000);
     let end = begun + 600_000;
     let deltas = vec![write_delta(&vault, &spec, START, end, &told).await];
@@ -317,7 +317,7 @@ async fn a_current_version_that_cannot_be_known_is_refused_and_not_guessed() {
         let vault = MemoryVault::new();
         let current = spec(InventoryVersions::Current);
         let created = current.created.as_millis();
-        let base = write_versions(&vault, &current, &history.scan(created, created)).await;
+        let base = write_history(&vault, &current, &history.scan(created, created)).await;
         let all = spec(InventoryVersions::All);
         let deltas =
             vec![write_delta(&vault, &all, START, START + 2 * SPAN, &history.events(created, START + 2 * SPAN)).await];

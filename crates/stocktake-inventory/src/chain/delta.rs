@@ -31,7 +31,7 @@ pub(super) async fn open_delta(reader: &ManifestReader, name: String) -> Result<
     let DeltaManifest { manifest, .. } = DeltaManifest::parse(&bytes).map_err(of_it)?;
     let none = || Schema::of_names(Vec::new(), Dialect::Oss);
     let schema = manifest.schema.clone().map_or_else(none, Ok).map_err(of_it)?;
-    let columns = Columns::of_events(&schema).map_err(of_it)?;
+    let columns = Columns::new(&schema).map_err(of_it)?;
     let root = reader.data_root(&name, &manifest).await?;
     let parts = reader.parts(&location, &root, &manifest.files).await?;
     let shared = Parts {

@@ -99,9 +99,23 @@ impl Inventory for Chain {
     fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
         keep_wanted(self.read(part), wanted)
     }
+
+    /// A chain tells of current objects only: events do not say which of two older versions is the newer.
+    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
+        self.read(part)
+    }
+
+    fn source_lists(&self) -> u64 {
+        0
+    }
 }
 
 impl Shared {
+    /// Whether the base lists all versions.
+    fn lists_versions(&self) -> bool {
+        self.base.info().versions == InventoryVersions::All
+    }
+
     /// The entries of a part of the base whose keys have no events.
     fn untouched(&self, part: usize, table: &Arc<Table>) -> Result<BoxStream<'static, Result<EntryBatch>>> {
         let state = (self.base.read(part), table.finder()?);
@@ -127,7 +141,7 @@ impl Shared {
     /// The entries of keys that have events.
     fn came_of(&self, table: Arc<Table>) -> BoxStream<'static, Result<EntryBatch>> {
         // An inventory of current objects names no versions.
-        let names_versions = self.info.versions == InventoryVersions::All;
+        let names_versions = self.lists_versions();
         blocking::stream(self.info.location.clone(), move |sender| send_current(&table, names_versions, sender))
     }
 
@@ -155,22 +169,22 @@ impl Shared {
         Ok(self.folded(sorter, true).await?.1)
     }
 
-    /// Adds the base's rows of all keys that events leave open.
+    /// Adds the base's versions of all keys that events leave open.
     async fn with_versions(&self, mut sorter: Sorter, table: &Arc<Table>) -> Result<Sorter> {
-        let base = &self.base.shared;
-        let columns = Columns::of_base(&base.schema).map_err(|fault| fault.of(&base.inventory))?;
-        for part in &self.base.parts {
-            let file = part.checked_file(base).await?;
-            let (part, shared, columns, mut finder) =
-                (Arc::clone(part), Arc::clone(base), columns.clone(), table.finder()?);
-            let push = move || {
-                each_record(&part, file, &shared, columns, |record| {
-                    let open = finder.find(&record.key)?.is_some_and(|found| found.kind == Kind::Open);
-                    if open { sorter.push(&record) } else { Ok(()) }
-                })?;
-                Ok(sorter)
-            };
-            sorter = blocking::run(&self.info.location, push).await?;
+        for part in 0..self.base.parts() {
+            let mut finder = table.finder()?;
+            let mut versions = self.base.read_versions(part);
+            while let Some(batch) = versions.try_next().await? {
+                let push = move || {
+                    for entry in batch.iter() {
+                        if finder.find(entry.key)?.is_some_and(|found| found.kind == Kind::Open) {
+                            sorter.push(&Record::listed(&entry))?;
+                        }
+                    }
+                    Ok((sorter, finder))
+                };
+                (sorter, finder) = blocking::run(&self.info.location, push).await?;
+            }
         }
         Ok(sorter)
     }
@@ -178,7 +192,7 @@ impl Shared {
     /// What came of every key.
     async fn folded(&self, mut sorter: Sorter, has_base: bool) -> Result<(Sorter, Arc<Table>)> {
         let (location, folder, versioned) = (self.info.location.clone(), self.folder.clone(), self.versioned);
-        let may_be_open = self.info.versions == InventoryVersions::All;
+        let may_be_open = self.lists_versions();
         let fold = move || {
             let table = fold_all(&mut sorter, &folder, Rules { versioned, has_base, may_be_open }, &location)?;
             Ok((sorter, Arc::new(table)))

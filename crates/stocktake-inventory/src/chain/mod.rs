@@ -128,7 +128,6 @@ impl Surroundings {
                     info.bytes = base.bytes.saturating_add(bytes[place + 1] - bytes[first]);
                     info.bucket.clone_from(&base.bucket);
                     info.fields.clone_from(&base.fields);
-                    info.versions = base.versions;
                     info.not_ready = None;
                 }
             }

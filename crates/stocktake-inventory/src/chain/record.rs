@@ -4,7 +4,7 @@
 //! put in order without being decoded. Nothing outlives the process, so nothing
 //! here is a format.
 
-use stocktake_core::{ETag, Entry, EntryFlags, ObjectKey, Timestamp};
+use stocktake_core::{ETag, Entry, EntryFlags, EntryRef, ObjectKey, Timestamp};
 
 use crate::fault::{Fault, Result};
 
@@ -78,6 +78,27 @@ pub(super) struct Facts {
 }
 
 impl Record {
+    /// A version that the base lists.
+    pub(super) fn listed(entry: &EntryRef<'_>) -> Self {
+        let EntryRef { key, version, size, last_modified, etag, class, flags } = *entry;
+        let facts = Facts {
+            size,
+            last_modified: last_modified.as_millis(),
+            etag: etag.to_etag().map_or_else(String::new, |etag| etag.as_str().to_owned()),
+            class: class.to_owned(),
+            // Whether it is the latest is yet to be seen.
+            flags: EntryFlags::from_bits(flags.bits() & EntryFlags::MULTIPART.with(EntryFlags::ETAG_IS_MD5).bits()),
+        };
+        Self {
+            key: key.to_vec(),
+            sequence: Vec::new(),
+            time: 0,
+            kind: Kind::Listed { latest: flags.is_latest(), marker: flags.is_delete_marker() },
+            version: version.unwrap_or("").to_owned(),
+            facts: Some(facts),
+        }
+    }
+
     /// Appends the record's bytes.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let Self { key, sequence, time, kind, version, facts } = self;

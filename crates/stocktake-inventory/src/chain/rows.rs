@@ -1,4 +1,4 @@
-//! Rows of incremental inventories, and all rows of a base that lists versions.
+//! Rows of incremental inventories: events.
 //!
 //! Alibaba Cloud, "Use bucket inventory" (Chinese edition): fixed columns, then
 //! those that were ticked, then `SequenceNumber`, `RecordType` and
@@ -29,7 +29,6 @@ pub(super) struct Columns {
     bucket: Option<usize>,
     key: usize,
     version: Option<usize>,
-    latest: Option<usize>,
     delete_marker: Option<usize>,
     size: usize,
     last_modified: usize,
@@ -37,33 +36,24 @@ pub(super) struct Columns {
     class: usize,
     multipart: Option<usize>,
     encryption: Option<usize>,
-    /// Sequence number, type and time of an event; a row of a base has none.
-    event: Option<[usize; 3]>,
+    /// Sequence number, type and time.
+    event: [usize; 3],
 }
 
 impl Columns {
-    /// The columns of rows that are events.
+    /// The columns of rows that have this schema.
     ///
     /// # Errors
     /// [`Fault::MissingField`].
-    pub(super) fn of_events(schema: &Schema) -> Result<Self> {
-        let event = [Field::Sequence, Field::RecordType, Field::RecordTime].map(|field| schema.required(field));
-        let [sequence, kind, time] = event;
-        Ok(Self { event: Some([sequence?, kind?, time?]), ..Self::of_base(schema)? })
-    }
-
-    /// The columns of rows that are versions of objects.
-    ///
-    /// # Errors
-    /// [`Fault::MissingField`].
-    pub(super) fn of_base(schema: &Schema) -> Result<Self> {
+    pub(super) fn new(schema: &Schema) -> Result<Self> {
         schema.check_required()?;
+        let [sequence, kind, time] =
+            [Field::Sequence, Field::RecordType, Field::RecordTime].map(|field| schema.required(field));
         Ok(Self {
             names: schema.columns().to_vec(),
             bucket: schema.place(Field::Bucket),
             key: schema.required(Field::Key)?,
             version: schema.place(Field::VersionId),
-            latest: schema.place(Field::IsLatest),
             delete_marker: schema.place(Field::IsDeleteMarker),
             size: schema.required(Field::Size)?,
             last_modified: schema.required(Field::LastModified)?,
@@ -71,7 +61,7 @@ impl Columns {
             class: schema.required(Field::Class)?,
             multipart: schema.place(Field::IsMultipart),
             encryption: schema.place(Field::Encryption),
-            event: None,
+            event: [sequence?, kind?, time?],
         })
     }
 }
@@ -137,13 +127,9 @@ impl Row<'_> {
         if key.is_empty() || key.len() > stocktake_core::MAX_KEY_BYTES {
             return Err(Fault::corrupt(format!("its key has {} bytes", key.len())));
         }
-        let (kind, sequence, time) = match columns.event {
-            Some(event) => self.event(event)?,
-            None => (Kind::Listed { latest: self.truth(columns.latest)?, marker: self.is_marker()? }, &b""[..], 0),
-        };
+        let (kind, sequence, time) = self.event(columns.event)?;
         let facts = match kind {
             Kind::Removed | Kind::Marked => None,
-            Kind::Listed { marker: true, .. } => Some(Facts { last_modified: self.last_modified()?, ..nothing() }),
             _ => Some(self.facts()?),
         };
         let version = columns.version.map_or(&b""[..], |column| self.field(column));
@@ -206,11 +192,6 @@ impl Row<'_> {
     }
 }
 
-/// The facts of a delete marker, but for its time.
-fn nothing() -> Facts {
-    Facts { size: 0, last_modified: 0, etag: String::new(), class: String::new(), flags: flags(false, false) }
-}
-
 #[cfg(test)]
 mod tests {
     use stocktake_core::InventoryFormat;
@@ -222,7 +203,7 @@ mod tests {
         SequenceNumber, RecordType, RecordTimestamp, Requester";
 
     fn read(text: &str) -> Result<Vec<Record>> {
-        let columns = Columns::of_events(&Schema::parse(SCHEMA, InventoryFormat::Csv)?)?;
+        let columns = Columns::new(&Schema::parse(SCHEMA, InventoryFormat::Csv)?)?;
         let mut reader = RecordReader::new(text.as_bytes(), columns, RowRules::new(Dialect::Oss, "b"));
         std::iter::from_fn(|| reader.next_record().transpose()).collect()
     }
@@ -282,7 +263,7 @@ mod tests {
         for field in ["SequenceNumber", "RecordType", "RecordTimestamp", "ETag"] {
             let schema = SCHEMA.replace(field, "Other");
             let schema = Schema::parse(&schema, InventoryFormat::Csv).unwrap();
-            assert!(matches!(Columns::of_events(&schema), Err(Fault::MissingField(named)) if named == field));
+            assert!(matches!(Columns::new(&schema), Err(Fault::MissingField(named)) if named == field));
         }
     }
 }

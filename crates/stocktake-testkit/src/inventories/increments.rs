@@ -6,9 +6,7 @@ use serde_json::json;
 use stocktake_core::{EntryFlags, InventoryVersions, Timestamp, Vault};
 
 use super::csv::{double_quotes, encode_key, encryption, push_time};
-use super::{
-    Event, EventKind, InventorySpec, Shape, Version, WrittenInventory, md5_hex, put_manifest, write_versions,
-};
+use super::{Event, EventKind, InventorySpec, Shape, Version, WrittenInventory, md5_hex, put_manifest, write_versions};
 
 /// An incremental inventory that was written.
 #[derive(Clone, Debug)]
