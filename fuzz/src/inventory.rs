@@ -229,13 +229,13 @@ pub(crate) async fn read_part(inventory: &dyn Inventory, part: usize) -> Result<
         assert!(batch.iter().all(|entry| entry.etag.to_etag().is_some() != entry.etag.code.is_absent()));
         batches.push(batch);
     }
-    read_versions(&*inventory, &batches).await;
+    read_versions(inventory, part, &batches).await;
     Ok(batches)
 }
 
 /// Reads all versions. If they can be read, the current objects are those among them.
-async fn read_versions(inventory: &dyn Inventory, current: &[EntryBatch]) {
-    let versions: Vec<_> = inventory.read_versions(0).take(MAX_BATCHES).collect().await;
+async fn read_versions(inventory: &dyn Inventory, part: usize, current: &[EntryBatch]) {
+    let versions: Vec<_> = inventory.read_versions(part).take(MAX_BATCHES).collect().await;
     let Ok(versions) = versions.into_iter().collect::<Result<Vec<_>>>() else { return };
     let entries = versions.iter().flat_map(EntryBatch::iter);
     let live = entries.filter(|entry| entry.flags.is_latest() && !entry.flags.is_delete_marker());
