@@ -126,6 +126,9 @@ const CHANGE_FRAME_BYTES: usize = 1 << 20;
 /// and in the default memory up to a billion.
 const PARTITION_BITS: u32 = 9;
 
+/// Rows after which it can be said whether times tell anything.
+const ROWS_TO_JUDGE: u64 = 1 << 18;
+
 impl Limits {
     /// Shares out `memory_bytes`: each side sorts in an eighth, and its last run may
     /// take another; the sieve takes a sixteenth, and a thirty-second each
@@ -156,7 +159,7 @@ impl Limits {
             sieve_bytes: memory_bytes / 16,
             key_hash_mask: u64::MAX,
             changes: spool,
-            recent: RecentLimits { spool, most_bytes: memory_bytes as u64 / 2 },
+            recent: RecentLimits { spool, most_bytes: memory_bytes as u64 / 2, rows_to_judge: ROWS_TO_JUDGE },
         }
     }
 }

@@ -23,13 +23,19 @@ pub(super) struct RecentLimits {
     pub(super) spool: SpoolLimits,
     /// Where it would be more than this many bytes, nothing is.
     pub(super) most_bytes: u64,
+    /// Nor where, after this many rows, more than [a share](MOST_SHARE) of all are young: times tell nothing then.
+    pub(super) rows_to_judge: u64,
 }
+
+/// One row in so many may be young.
+const MOST_SHARE: u64 = 4;
 
 /// Puts young rows aside.
 #[derive(Debug)]
 pub(super) struct RecentWriter {
     since: i64,
     limits: RecentLimits,
+    seen: u64,
     // `None` once there were too many.
     rows: Option<SpoolWriter>,
 }
@@ -38,7 +44,7 @@ impl RecentWriter {
     /// For rows that differ from a state as of `previous`.
     pub(super) fn new(previous: Timestamp, scratch: Scratch, limits: RecentLimits) -> Self {
         let since = previous.as_millis().saturating_sub(MARGIN.as_millis() as i64);
-        Self { since, limits, rows: Some(SpoolWriter::new(scratch, limits.spool)) }
+        Self { since, limits, seen: 0, rows: Some(SpoolWriter::new(scratch, limits.spool)) }
     }
 
     /// Puts aside what is young among the rows of a batch.
@@ -52,7 +58,9 @@ impl RecentWriter {
             put_tail(rows.frame(), &entry);
             rows.row_done()?;
         }
-        if rows.bytes() > self.limits.most_bytes {
+        self.seen += batch.len() as u64;
+        let usual = self.seen < self.limits.rows_to_judge || rows.rows() <= self.seen / MOST_SHARE;
+        if rows.bytes() > self.limits.most_bytes || !usual {
             self.rows = None;
         }
         Ok(())
@@ -116,7 +124,8 @@ mod tests {
 
     fn kept(entries: &[Entry], previous: Timestamp, most_bytes: u64) -> Option<Vec<Entry>> {
         let spool = SpoolLimits { memory_bytes: 100, frame_bytes: 60, frame_rows: 100 };
-        let mut writer = RecentWriter::new(previous, Scratch::new(None), RecentLimits { spool, most_bytes });
+        let limits = RecentLimits { spool, most_bytes, rows_to_judge: u64::MAX };
+        let mut writer = RecentWriter::new(previous, Scratch::new(None), limits);
         entries.chunks(7).for_each(|some| writer.push(&EntryBatch::try_from(some).unwrap()).unwrap());
         let mut rows = Vec::new();
         let recent = writer.finish().unwrap()?;
@@ -144,5 +153,22 @@ mod tests {
         let entries: Vec<_> = (0..100).map(|n| Entry::new(format!("{n}").as_str(), n, Timestamp::default())).collect();
         assert!(kept(&entries, Timestamp::default(), 500).is_none());
         assert_eq!(kept(&entries, Timestamp::default(), 5000).unwrap(), entries);
+    }
+
+    #[test]
+    fn where_most_rows_are_young_none_is_kept() {
+        let spool = SpoolLimits { memory_bytes: 1000, frame_bytes: 60, frame_rows: 100 };
+        let limits = RecentLimits { spool, most_bytes: u64::MAX, rows_to_judge: 40 };
+        let kept_of = |young: usize| {
+            let mut writer = RecentWriter::new(Timestamp::default(), Scratch::new(None), limits);
+            for n in 0..100 {
+                let days = if n % 10 < young { 0 } else { -2 };
+                let entry = Entry::new(format!("{n}").as_str(), 1, Timestamp::from_millis(days * 86_400_000));
+                writer.push(&EntryBatch::try_from(&[entry][..]).unwrap()).unwrap();
+            }
+            writer.finish().unwrap().is_some()
+        };
+        assert!(kept_of(2));
+        assert!(!kept_of(3));
     }
 }

@@ -59,6 +59,11 @@ impl SpoolWriter {
         self.frame_rows == 0
     }
 
+    /// Rows written.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Bytes of all frames that are closed.
     pub(super) fn bytes(&self) -> u64 {
         self.end

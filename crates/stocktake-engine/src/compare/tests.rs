@@ -30,7 +30,7 @@ pub(super) const TINY: Limits = Limits {
     sieve_bytes: 16,
     key_hash_mask: u64::MAX,
     changes: SPOOL,
-    recent: RecentLimits { spool: SPOOL, most_bytes: 400 },
+    recent: RecentLimits { spool: SPOOL, most_bytes: 400, rows_to_judge: u64::MAX },
 };
 
 const SPOOL: SpoolLimits = SpoolLimits { memory_bytes: 100, frame_bytes: 60, frame_rows: 3 };
