@@ -106,21 +106,31 @@ impl Partitions {
         (buffer.len() + written.len() * self.limits.buffer_bytes) / DIGEST_BYTES
     }
 
-    /// Replaces `digests` by those of a partition.
+    /// Replaces `digests` by those of a partition whose key hash is wanted; `false` when
+    /// they are more than `most`.
     ///
     /// # Errors
     /// [`LocalStorage`](stocktake_core::Error::LocalStorage) when the file can't be read or was altered.
-    pub(super) fn read(&self, partition: usize, digests: &mut Vec<RowDigest>) -> Result<()> {
+    pub(super) fn read(
+        &self,
+        partition: usize,
+        wanted: impl Fn(u64) -> bool,
+        most: usize,
+        digests: &mut Vec<RowDigest>,
+    ) -> Result<bool> {
         digests.clear();
         let Partition { buffer, written } = &self.partitions[partition];
         let mut block = vec![0; self.limits.buffer_bytes];
         for Block { offset, checksum } in written {
             self.read_block(*offset, *checksum, &mut block)
                 .map_err(self.scratch.error("read back a temporary file in"))?;
-            decode(&block, digests);
+            decode(&block, &wanted, digests);
+            if digests.len() > most {
+                return Ok(false);
+            }
         }
-        decode(buffer, digests);
-        Ok(())
+        decode(buffer, &wanted, digests);
+        Ok(digests.len() <= most)
     }
 
     fn read_block(&self, offset: u64, checksum: u64, block: &mut [u8]) -> std::io::Result<()> {
@@ -154,14 +164,15 @@ pub(super) fn partition_of(key_hash: u64, bits: u32) -> usize {
     key_hash.checked_shr(u64::BITS - bits).unwrap_or(0) as usize
 }
 
-fn decode(bytes: &[u8], digests: &mut Vec<RowDigest>) {
+fn decode(bytes: &[u8], wanted: impl Fn(u64) -> bool, digests: &mut Vec<RowDigest>) {
     let (blocks, rest) = bytes.as_chunks::<DIGEST_BYTES>();
     debug_assert!(rest.is_empty(), "buffers hold whole digests");
-    digests.extend(blocks.iter().map(|block| {
+    let all = blocks.iter().map(|block| {
         let (key, row) = block.split_at(8);
         let number = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("half of 16 bytes"));
         RowDigest { key: number(key), row: number(row) }
-    }));
+    });
+    digests.extend(all.filter(|digest| wanted(digest.key)));
 }
 
 #[cfg(test)]
@@ -177,12 +188,15 @@ mod tests {
         partitions.push(digest(63)).unwrap();
         let mut back = Vec::new();
         for partition in 0..4_u64 {
-            partitions.read(partition as usize, &mut back).unwrap();
+            assert!(partitions.read(partition as usize, |_| true, 17, &mut back).unwrap());
             let mut expected: Vec<_> = (16 * partition..16 * (partition + 1)).map(digest).collect();
             expected.extend((partition == 3).then(|| digest(63)));
             assert_eq!(back, expected);
             assert_eq!(partitions.rows_in(partition as usize), back.len());
         }
         assert_eq!(partitions.seen().rows, 65);
+        assert!(!partitions.read(3, |_| true, 16, &mut back).unwrap());
+        assert!(partitions.read(3, |key| key == digest(63).key, 2, &mut back).unwrap());
+        assert_eq!(back, [digest(63), digest(63)]);
     }
 }

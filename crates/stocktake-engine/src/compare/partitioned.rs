@@ -66,60 +66,85 @@ impl Comparison {
 
     fn match_digests(&self, first: &Partitions, second: &Partitions) -> Result<Matched> {
         let partition_bits = self.limits.partitions.bits;
-        let fits = |partition| {
-            (first.rows_in(partition) + second.rows_in(partition)) * BYTES_PER_ROW <= self.limits.matcher_bytes
-        };
-        let oversized: Vec<_> = (0..1 << partition_bits).map(|partition| !fits(partition)).collect();
         // How many rows will differ is not known yet.
         let sieve = Sieve::new(8 * (first.seen().rows + second.seen().rows), self.limits.sieve_bytes);
         let next = AtomicUsize::new(0);
-        let work = || self.match_in_turn(first, second, &oversized, &sieve, &next);
+        let work = || self.match_in_turn(first, second, &sieve, &next);
         let (some, others) = self.at_once(work, work)?;
-        let exactly = Exactly::of([some, others]).filter(|_| !oversized.contains(&true));
+        let mut oversized = vec![false; 1 << partition_bits];
+        some.oversized.iter().chain(&others.oversized).for_each(|partition| oversized[*partition] = true);
+        let exactly = Exactly::of([some.exactly, others.exactly]).filter(|_| !oversized.contains(&true));
         Ok(Matched { partition_bits, oversized, sieve, exactly })
     }
 
     /// Matches one partition after the other, until `next` says that all are taken.
-    /// Tells which key hashes differ, unless there are too many.
     fn match_in_turn(
         &self,
         first: &Partitions,
         second: &Partitions,
-        oversized: &[bool],
         sieve: &Sieve,
         next: &AtomicUsize,
-    ) -> Result<Option<Exactly>> {
+    ) -> Result<MatchedInTurn> {
         let (mut matcher, mut digests, mut others) = (Matcher::default(), Vec::new(), Vec::new());
-        let most = self.limits.matcher_bytes / size_of::<u64>();
-        let mut exactly = Some(Exactly::default());
+        let partition_bits = self.limits.partitions.bits;
+        let most_rows = self.limits.matcher_bytes / BYTES_PER_ROW;
+        let most_hashes = self.limits.matcher_bytes / size_of::<u64>();
+        let (mut exactly, mut oversized) = (Some(Exactly::default()), Vec::new());
         loop {
             let partition = next.fetch_add(1, Ordering::Relaxed);
-            let Some(oversized) = oversized.get(partition) else { return Ok(exactly) };
-            self.stop_if_cancelled()?;
-            if *oversized {
-                continue;
+            if partition >> partition_bits > 0 {
+                return Ok(MatchedInTurn { exactly, oversized });
             }
-            first.read(partition, &mut digests)?;
-            second.read(partition, &mut others)?;
-            let first_rows = matcher.match_up(&others, &digests, |key_hash| {
-                sieve.insert(key_hash);
-                exactly = exactly.take().filter(|exactly| exactly.hashes.len() < most);
-                if let Some(exactly) = &mut exactly {
-                    exactly.hashes.push(key_hash);
+            for piece in pieces(first.rows_in(partition) + second.rows_in(partition), most_rows, partition_bits) {
+                self.stop_if_cancelled()?;
+                let fits = first.read(partition, &piece, most_rows, &mut digests)?
+                    && second.read(partition, &piece, most_rows - digests.len(), &mut others)?;
+                if !fits {
+                    oversized.push(partition);
+                    break;
                 }
-            });
-            if let Some(exactly) = &mut exactly {
-                exactly.first_rows += first_rows;
+                let first_rows = matcher.match_up(&others, &digests, |key_hash| {
+                    sieve.insert(key_hash);
+                    exactly = exactly.take().filter(|exactly| exactly.hashes.len() < most_hashes);
+                    if let Some(exactly) = &mut exactly {
+                        exactly.hashes.push(key_hash);
+                    }
+                });
+                if let Some(exactly) = &mut exactly {
+                    exactly.first_rows += first_rows;
+                }
             }
         }
     }
+}
+
+/// Divides a partition of `rows` rows by further bits of the key hash, so that the rows of each
+/// piece are as a rule no more than `most`. For each piece all of the partition is read.
+fn pieces(rows: usize, most: usize, partition_bits: u32) -> impl Iterator<Item = impl Fn(u64) -> bool> {
+    /// Many rows of one hash can't be divided, however often that is tried.
+    const MOST_PIECES: usize = 64;
+    // Half as many on average, as pieces are not all alike.
+    let wanted = if rows <= most { 1 } else { (2 * rows).div_ceil(most.max(1)) };
+    let pieces = wanted.min(MOST_PIECES).next_power_of_two();
+    (0..pieces).map(move |piece| {
+        // The bits behind those that the partition has in common.
+        move |key_hash: u64| partition_of(key_hash << partition_bits, pieces.ilog2()) == piece
+    })
+}
+
+/// What one of those that match partitions has found.
+struct MatchedInTurn {
+    /// `None` when there are too many.
+    exactly: Option<Exactly>,
+    /// Partitions of which a piece was too large.
+    oversized: Vec<usize>,
 }
 
 /// What is known after all digests have been matched.
 #[derive(Debug)]
 struct Matched {
     partition_bits: u32,
-    // Partitions that would not have fitted in memory: their rows are compared exactly, all of them.
+    // Partitions of which a piece did not fit in memory: their rows are compared exactly, all of them.
     oversized: Vec<bool>,
     sieve: Sieve,
     /// Without it, a few rows that are equal pass for different, on both sides.

@@ -231,6 +231,23 @@ fn of_unordered_sides_sixteen_bytes_a_row_are_put_down_and_what_differs_is_read_
 }
 
 #[test]
+fn partitions_too_large_for_memory_are_matched_in_pieces_and_nothing_more_is_put_down() {
+    let (previous, current) = (listed(vec![shuffled(0..20_000)]), listed(vec![shuffled(100..20_100)]));
+    let limits = Limits {
+        partitions: PartitionLimits { bits: 1, buffer_bytes: 64 * DIGEST_BYTES },
+        matcher_bytes: 1_000 * BYTES_PER_ROW,
+        held_bytes: 0,
+        ..Limits::of(0)
+    };
+    run(async {
+        let set = diff(Side::Inventory(previous), Side::Inventory(current), limits).await.unwrap();
+        assert_eq!((set.counts().added.objects, set.counts().deleted.objects), (100, 100));
+        let rows = 40_000;
+        assert!((1..16 * rows).contains(&set.work().spilled_bytes), "{:?}", set.work());
+    });
+}
+
+#[test]
 fn unordered_sides_that_are_equal_are_not_read_a_second_time() {
     let (previous, current) = (listed(vec![shuffled(0..1000)]), listed(vec![shuffled(0..1000)]));
     run(async {
