@@ -131,14 +131,21 @@ impl ClassColumn {
         &self.names
     }
 
+    /// The code of `name`, if it is in the dictionary.
+    #[inline]
+    pub fn code_of(&self, name: &[u8]) -> Option<u8> {
+        let code = self.names.iter().position(|known| known.as_bytes() == name)?;
+        Some(u8::try_from(code).expect("at most 256 names"))
+    }
+
     /// The code of `name`, put into the dictionary if it is new.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for the 257th name: no store has so many classes.
     #[inline]
     pub fn intern(&mut self, name: &str) -> Result<u8> {
-        if let Some(code) = self.names.iter().position(|known| &**known == name) {
-            return Ok(u8::try_from(code).expect("at most 256 names"));
+        if let Some(code) = self.code_of(name.as_bytes()) {
+            return Ok(code);
         }
         let code = u8::try_from(self.names.len())
             .map_err(|_| Error::invalid("more than 256 storage classes in one batch of entries"))?;

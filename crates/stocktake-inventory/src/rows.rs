@@ -16,8 +16,6 @@ pub(crate) struct BatchBuilder {
     key_ends: Vec<u32>,
     /// All columns but the keys.
     pub(crate) rest: EntryColumns,
-    /// The code that the last class has, and which text that was.
-    last_class: Option<(Vec<u8>, u8)>,
 }
 
 impl BatchBuilder {
@@ -94,15 +92,11 @@ impl BatchBuilder {
     /// The code of a class in this batch.
     #[inline]
     pub(crate) fn class_code(&mut self, text: &[u8]) -> Result<u8> {
-        if let Some((last, code)) = &self.last_class
-            && last == text
-        {
-            return Ok(*code);
+        if let Some(code) = self.rest.classes.code_of(text) {
+            return Ok(code);
         }
         let name = std::str::from_utf8(text).map_err(|_| Fault::corrupt("its storage class is not text"))?;
-        let code = self.rest.classes.intern(name).map_err(|error| Fault::corrupt(error.to_string()))?;
-        self.last_class = Some((text.to_vec(), code));
-        Ok(code)
+        self.rest.classes.intern(name).map_err(|error| Fault::corrupt(error.to_string()))
     }
 
     /// Appends the class with this code.
