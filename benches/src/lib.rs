@@ -7,33 +7,70 @@
 //!
 //! # Figures
 //! Two cores of an Intel Xeon at a cloud provider, 24 GiB, shared with others: the
-//! same program took between 6.1 and 8.4 CPU seconds from one run to the next, and
-//! DuckDB between 7.9 and 12.0. Each block is one run of the command above it.
+//! same program took between 4.3 and 6.0 CPU seconds from one run to the next, and
+//! DuckDB between 6.2 and 9.6. Each block is one run of the command above it, on an
+//! otherwise idle machine. The MD5 of the data files is not in the figures: it adds
+//! 2.6 s to two inventories, or 1.3 to 1.6 s beside our catalog, at 10 million rows.
 //!
 //! ```text
-//! python3 benches/peers/diff.py target/release/diff-bench 10000000 target/bench-diff sorted shuffled
+//! python3 benches/peers/diff.py target/release/diff-bench 10000000 target/bench-diff sorted shuffled backdated
 //!
 //! 10,000,000 rows a side in ten Parquet files, of which a hundredth differs; DuckDB 2.0
-//! sorted     DuckDB                   8.37 s cpu   2308 MiB
-//!            inventories, MD5 known   3.26 s cpu    172 MiB   0.39 of DuckDB's cpu
-//!            beside our catalog       3.57 s cpu    185 MiB   0.43
-//!            the MD5 of the files adds 2.9 s, or 1.7 s beside our catalog
-//! shuffled   DuckDB                   7.93 s cpu   2274 MiB
-//!            inventories, MD5 known   7.78 s cpu    382 MiB   0.98 of DuckDB's cpu
-//!            beside our catalog       6.97 s cpu    443 MiB   0.88
+//! sorted     DuckDB                   6.35 s cpu   2302 MiB
+//!            inventories              2.52 s cpu    185 MiB   0.40 of DuckDB's cpu
+//!            beside our catalog       2.72 s cpu    202 MiB   0.43
+//! shuffled   DuckDB                   6.57 s cpu   2342 MiB
+//!            inventories              4.48 s cpu    385 MiB   0.68
+//!            beside our catalog       4.14 s cpu    397 MiB   0.63
 //!            nothing was put down: the digests of one side fit in memory
+//! backdated  DuckDB                   6.22 s cpu   2337 MiB
+//!            inventories              5.95 s cpu    329 MiB   0.96
+//!            beside our catalog       6.05 s cpu    419 MiB   0.97
+//!
+//! diff-bench inventories target/bench-diff/10000000-shuffled 128
+//!
+//! shuffled   inventories              6.94 s cpu    220 MiB   16.6 bytes a row put down
+//!
+//! diff-bench generate target/bench-diff/100000000-shuffled 100000000 shuffled 100
+//! diff-bench inventories target/bench-diff/100000000-shuffled [128]
+//!
+//! shuffled   inventories             76.2  s cpu    645 MiB   16.8 bytes a row put down
+//!            with 128 MiB            78.8  s cpu    356 MiB   17.1
 //! ```
 //!
-//! Where the time of the shuffled pair goes, by samples: 35 % Snappy (one side is
-//! read twice), 9 % looking up digests, 8 % hashing, 6 % copying from the page
-//! cache, 5 % sorting digests, 4 % copying keys, 3 % hex digits of tags. Steps that
-//! mattered, beside each other in one run: decoding hex digits without a table or
-//! branch, 17 to 7 ns a tag; a second reading that decodes keys first and the rest
-//! only of rows that may differ, and looking digests up in the order of their table,
-//! together 10 to 15 % of the whole. Taking a thread for each batch rather than for
-//! each file cost as much again, since decoded pages change processors. Resident
-//! memory is for the larger part what the system's allocator keeps for its threads:
-//! with `MALLOC_ARENA_MAX=2` the sorted pair takes 83 MiB, with 1 it takes 58.
+//! `backdated` is `shuffled` with changed objects whose times do not tell that they
+//! changed. As a rule they do, and then the rows of the current side that differ are
+//! at hand when they are needed, and no side is read twice: a quarter of the time.
+//!
+//! Where the time of the shuffled pair goes, by samples: 36 % Snappy, 17 % looking up
+//! digests, 9 % sorting them, 7 % copying from the page cache, 4 % hashing keys, 4 %
+//! hex digits of tags, 3 % copying keys. Steps that mattered, beside each other in one
+//! run: decoding hex digits without a table or branch, 17 to 7 ns a tag; a second
+//! reading that decodes keys first and the rest only of rows that may differ, and
+//! looking digests up in the order of their table, together 10 to 15 % of the whole;
+//! putting young rows aside, 25 to 30 %; columns of numbers in one go, 5 %. Steps that
+//! did not pay: a thread for each batch rather than for each file (decoded pages change
+//! processors), another allocator (twice the memory), optimising across crates, an
+//! open table in place of the sorted one, sorting digests by radix. A look-up takes
+//! 50 to 80 ns however it is done, as memory has to be waited for.
+//!
+//! Resident memory is for the larger part what the system's allocator keeps for its
+//! threads: with `MALLOC_ARENA_MAX=1` the sorted pair takes 58 MiB and the shuffled one
+//! 244, with 2 they take 83 and 280.
+//!
+//! ```text
+//! python3 benches/peers/diff.py target/release/diff-bench 1000000 target/bench-diff sorted-csv shuffled-csv
+//!
+//! 1,000,000 rows a side in ten files of gzipped CSV
+//! sorted     DuckDB                   5.40 s cpu    452 MiB
+//!            inventories              1.69 s cpu     44 MiB   0.31 of DuckDB's cpu; a second time 0.26
+//!            beside our catalog       0.96 s cpu     57 MiB   0.18
+//! shuffled   DuckDB                   5.88 s cpu    458 MiB
+//!            inventories              1.63 s cpu     94 MiB   0.28; a second time 0.30
+//!            beside our catalog       1.06 s cpu     90 MiB   0.18
+//! ```
+//!
+//! Almost half of the time of that pair goes to inflating.
 //!
 //! ```text
 //! python3 benches/peers/backup.py target/release/stocktake 200000
