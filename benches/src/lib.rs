@@ -32,8 +32,9 @@
 //! shuffled   inventories              6.94 s cpu    220 MiB   16.6 bytes a row put down
 //!
 //! diff-bench generate target/bench-diff/100000000-shuffled 100000000 shuffled 100
-//! diff-bench inventories target/bench-diff/100000000-shuffled [128]
+//! diff-bench inventories target/bench-diff/100000000-shuffled [128], and the same sorted
 //!
+//! sorted     inventories             31.0  s cpu    371 MiB   only what differs put down: 80 MB
 //! shuffled   inventories             76.2  s cpu    645 MiB   16.8 bytes a row put down
 //!            with 128 MiB            78.8  s cpu    356 MiB   17.1
 //! ```
@@ -71,6 +72,15 @@
 //! ```
 //!
 //! Almost half of the time of that pair goes to inflating.
+//!
+//! ```text
+//! cargo bench -p stocktake-benches --bench catalog --bench pack
+//!
+//! a catalog of a million objects: first commit 1.9 s; 9.9 ms where a thousandth changed, 5.6 ms where nothing did
+//! all entries in 71 ms, all rows in 166 ms; the catalog opened and a key looked up in 2.1 ms, 1.9 ms if open
+//! blocks of text: hashed and compressed 174 MiB/s, opened and verified 689 MiB/s
+//! blocks of noise: hashed and left as they are 2.3 GiB/s, sealed 2.7 GiB/s, opened and verified 2.0 GiB/s
+//! ```
 //!
 //! ```text
 //! python3 benches/peers/backup.py target/release/stocktake 200000
