@@ -25,7 +25,6 @@
 //!            nothing was put down: the digests of one side fit in memory
 //! backdated  DuckDB                   6.22 s cpu   2337 MiB
 //!            inventories              5.95 s cpu    329 MiB   0.96
-//!            beside our catalog       6.05 s cpu    419 MiB   0.97
 //!
 //! diff-bench inventories target/bench-diff/10000000-shuffled 128
 //!
@@ -49,7 +48,7 @@
 //! run: decoding hex digits without a table or branch, 17 to 7 ns a tag; a second
 //! reading that decodes keys first and the rest only of rows that may differ, and
 //! looking digests up in the order of their table, together 10 to 15 % of the whole;
-//! putting young rows aside, 25 to 30 %; columns of numbers in one go, 5 %. Steps that
+//! putting young rows aside, 25 to 30 %. Steps that
 //! did not pay: a thread for each batch rather than for each file (decoded pages change
 //! processors), another allocator (twice the memory), optimising across crates, an
 //! open table in place of the sorted one, sorting digests by radix. A look-up takes

@@ -134,7 +134,8 @@ impl Limits {
     /// take another; the sieve takes a sixteenth, and a thirty-second each
     /// holds changes and rows put aside, of which half as much as all may go to a temporary file.
     /// While there is no more than one side to sort, digests take a half, or each of two
-    /// matchers an eighth, and the buffers of the partitions of a side a sixty-fourth.
+    /// matchers an eighth, and the buffers of the partitions of a side a sixty-fourth. What
+    /// a matcher leaves behind, the hashes that differ, takes at most an eighth again.
     pub(super) fn of(memory_bytes: usize) -> Self {
         // An arena counts in 32 bits.
         let memory_bytes = memory_bytes.clamp(LEAST_MEMORY_BYTES, 16 << 30);
