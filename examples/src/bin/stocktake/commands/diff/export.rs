@@ -3,7 +3,8 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures::TryStreamExt;
 use stocktake::compare::ChangeSet;
 use stocktake::export::{
@@ -32,40 +33,19 @@ pub(super) struct ExportArgs {
         value_name = "CLASS,...",
         value_delimiter = ',',
         requires = "bucket",
+        value_parser = change_class(),
         default_values = ["added", "changed", "version_added", "recreated"]
     )]
-    classes: Vec<ListedChange>,
+    classes: Vec<ChangeClass>,
     /// List version ids in a manifest. The inventory has to tell them of every object.
     #[arg(long, requires = "bucket")]
     version_ids: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum ListedChange {
-    Added,
-    Changed,
-    MetadataChanged,
-    ClassChanged,
-    Deleted,
-    VersionAdded,
-    DeleteMarker,
-    Recreated,
-}
-
-impl From<ListedChange> for ChangeClass {
-    fn from(class: ListedChange) -> Self {
-        match class {
-            ListedChange::Added => Self::Added,
-            ListedChange::Changed => Self::Changed,
-            ListedChange::MetadataChanged => Self::MetadataChanged,
-            ListedChange::ClassChanged => Self::ClassChanged,
-            ListedChange::Deleted => Self::Deleted,
-            ListedChange::VersionAdded => Self::VersionAdded,
-            ListedChange::DeleteMarker => Self::DeleteMarker,
-            ListedChange::Recreated => Self::Recreated,
-        }
-    }
+/// Takes a class by the word that reports have for it.
+fn change_class() -> impl TypedValueParser<Value = ChangeClass> {
+    let words = PossibleValuesParser::new(ChangeClass::ALL.map(ChangeClass::as_str));
+    words.try_map(|word| ChangeClass::ALL.into_iter().find(|class| class.as_str() == word).ok_or("no class of changes"))
 }
 
 /// A file to be written, with the form that its name asks for.
@@ -89,8 +69,7 @@ impl ExportArgs {
         let form = match (is_manifest, self.bucket) {
             (true, Some(bucket)) => {
                 let versions = if self.version_ids { ManifestVersions::Listed } else { ManifestVersions::Omitted };
-                let classes: Vec<_> = self.classes.into_iter().map(ChangeClass::from).collect();
-                Form::Manifest(BatchManifestOptions::new(bucket).with_classes(classes).with_versions(versions))
+                Form::Manifest(BatchManifestOptions::new(bucket).with_classes(self.classes).with_versions(versions))
             }
             (true, None) => return Err(Failure::Usage("a manifest names its bucket: give --bucket".into())),
             (false, Some(_)) => {
