@@ -100,6 +100,7 @@ impl ETagCode {
 
     /// Rebuilds a code from its stored parts, as [`ETagCode::into_parts`] gave them.
     /// `None` for parts that no tag has.
+    #[inline]
     pub fn from_parts(digest: [u8; 16], kind: u16) -> Option<Self> {
         const LAST: u16 = PLAIN + MAX_PARTS;
         let known = match kind {

@@ -3,11 +3,13 @@
 //! A stream made here ends in an error whenever its work does, and also when the
 //! work's thread is lost: what stops early never looks complete.
 
+use std::thread::Builder;
+
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 use stocktake_core::{Error, Location, Result};
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 
 /// How many items of a stream wait for their reader.
 const QUEUE_ITEMS: usize = 2;
@@ -24,18 +26,33 @@ pub(crate) async fn run<T: Send + 'static>(
 ///
 /// The work begins when the stream is first polled, waits while the queue is
 /// full, and is stopped at its next item once the stream is dropped.
+///
+/// It has a thread of its own, which ends with it. The system's allocator keeps some memory for
+/// each thread: that of a thread that ended goes to the next, while that of the runtime's
+/// threads, which take turns, would be kept once for each of them, 16 MiB and more.
 pub(crate) fn stream<T: Send + 'static>(
     location: Location,
     work: impl FnOnce(&Sender<T>) -> Result<()> + Send + 'static,
 ) -> BoxStream<'static, Result<T>> {
     let start = async move {
         let (sender, receiver) = mpsc::channel(QUEUE_ITEMS);
-        let thread = spawn_blocking(move || work(&Sender(sender)));
+        let (finish, finished) = oneshot::channel();
+        let thread = Builder::new().name("stocktake-read".into()).spawn(move || {
+            let result = work(&Sender(sender));
+            // Nobody waits for it once the stream is dropped.
+            let _ = finish.send(result);
+        });
         let items = stream::unfold(receiver, |mut receiver| async move {
             let item = receiver.recv().await?;
             Some((Ok(item), receiver))
         });
-        let end = async move { thread.await.unwrap_or_else(|lost| Err(lost_thread(&location, lost))).err().map(Err) };
+        let end = async move {
+            let result = match thread {
+                Ok(_) => finished.await.unwrap_or_else(|lost| Err(lost_thread(&location, lost))),
+                Err(refused) => Err(lost_thread(&location, refused)),
+            };
+            result.err().map(Err)
+        };
         items.chain(stream::once(end).filter_map(future::ready))
     };
     stream::once(start).flatten().boxed()
@@ -51,6 +68,6 @@ impl<T> Sender<T> {
     }
 }
 
-fn lost_thread(location: &Location, lost: JoinError) -> Error {
-    Error::Unavailable { location: location.clone(), action: "finish work on a thread".into(), source: lost.into() }
+fn lost_thread(location: &Location, cause: impl Into<stocktake_core::BoxError>) -> Error {
+    Error::Unavailable { location: location.clone(), action: "finish work on a thread".into(), source: cause.into() }
 }

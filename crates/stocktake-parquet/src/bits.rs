@@ -7,13 +7,21 @@ use crate::{Error, Result};
 /// The caller has checked that it lies within `bytes`.
 #[inline]
 pub(crate) fn unpack(bytes: &[u8], at: usize, width: u32) -> u64 {
-    let (byte, shift) = (at / 8, at % 8);
-    let window = match bytes[byte..].first_chunk::<16>() {
-        Some(window) => u128::from_le_bytes(*window),
-        None => u128::from_le_bytes(padded(&bytes[byte..])),
-    };
     let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-    (window >> shift) as u64 & mask
+    let (rest, shift) = (&bytes[at / 8..], at % 8);
+    match rest.first_chunk::<8>() {
+        // With the bits that precede it in its first byte, it fills no more than eight bytes.
+        Some(window) if width <= 57 => (u64::from_le_bytes(*window) >> shift) & mask,
+        _ => (u128::from_le_bytes(padded(rest)) >> shift) as u64 & mask,
+    }
+}
+
+/// The `count` integers of `width` bits (at most 64) that begin at bit `at`.
+///
+/// The caller has checked that they lie within `bytes`.
+#[inline]
+pub(crate) fn unpack_all(bytes: &[u8], at: usize, width: u32, count: usize) -> impl Iterator<Item = u64> {
+    (0..count).map(move |index| unpack(bytes, at + index * width as usize, width))
 }
 
 /// Appends `count` integers of at most 32 bits that begin at bit `at`.
@@ -22,17 +30,7 @@ pub(crate) fn unpack(bytes: &[u8], at: usize, width: u32) -> u64 {
 /// [`Error::Damaged`] when they don't lie within `bytes`.
 pub(crate) fn unpack_u32(bytes: &[u8], at: usize, width: u32, count: usize, out: &mut Vec<u32>) -> Result<()> {
     check(bytes, at, width, count)?;
-    let mask = (1_u64 << width) - 1;
-    let mut at = at;
-    out.extend((0..count).map(|_| {
-        let window = match bytes[at / 8..].first_chunk::<8>() {
-            Some(window) => u64::from_le_bytes(*window),
-            None => u128::from_le_bytes(padded(&bytes[at / 8..])) as u64,
-        };
-        let value = (window >> (at % 8)) & mask;
-        at += width as usize;
-        value as u32
-    }));
+    out.extend(unpack_all(bytes, at, width, count).map(|value| value as u32));
     Ok(())
 }
 
@@ -76,8 +74,7 @@ mod tests {
             let values: Vec<u64> = values.into_iter().map(|value| value & mask).collect();
             let bytes = pack(&values, width);
             prop_assert!(check(&bytes, 0, width, values.len()).is_ok());
-            let back: Vec<u64> =
-                (0..values.len()).map(|index| if width == 0 { 0 } else { unpack(&bytes, index * width as usize, width) }).collect();
+            let back: Vec<u64> = unpack_all(&bytes, 0, width, values.len()).collect();
             prop_assert_eq!(&back, &values);
             if width <= 32 {
                 let mut short = Vec::new();

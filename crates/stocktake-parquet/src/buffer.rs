@@ -1,5 +1,6 @@
 //! Buffers that a batch of values is decoded into, made to be used again.
 
+use crate::prefixed::shares_too_much;
 use crate::{Error, Result};
 
 /// The most bytes that the strings of one batch may take. With 8,192 rows a batch, 32 KiB each.
@@ -13,6 +14,11 @@ pub struct BytesBuffer {
 }
 
 impl BytesBuffer {
+    /// An empty buffer with room for `strings` strings of `bytes` bytes in all.
+    pub fn with_capacity(strings: usize, bytes: usize) -> Self {
+        Self { data: Vec::with_capacity(bytes), ends: Vec::with_capacity(strings) }
+    }
+
     /// Number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -47,6 +53,17 @@ impl BytesBuffer {
     pub fn clear(&mut self) {
         self.data.clear();
         self.ends.clear();
+    }
+
+    /// Appends a string that has its first `shared` bytes in common with the last one, of which there is one.
+    #[inline]
+    pub(crate) fn push_like_last(&mut self, shared: usize, rest: &[u8]) -> Result<()> {
+        let start = self.ends.len().checked_sub(2).map_or(0, |before| self.ends[before] as usize);
+        if shared > self.data.len() - start {
+            return Err(shares_too_much());
+        }
+        self.data.extend_from_within(start..start + shared);
+        self.push(rest)
     }
 
     #[inline]

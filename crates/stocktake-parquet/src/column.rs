@@ -104,11 +104,35 @@ impl<R: ChunkReader> ColumnReader<R> {
     pub(crate) fn bytes(&mut self, rows: usize, out: &mut BytesBuffer, nulls: &mut Nulls) -> Result<()> {
         self.spans(rows, |reader, span| {
             let first = out.len();
-            reader.strings(span.values, |string| out.push(string))?;
+            let kind = reader.info.kind;
+            with_page!(reader, |page, bytes, dictionary| {
+                page.values.append_strings(bytes, dictionary, kind, span.values, &mut reader.scratch, out)
+            })?;
             let present = reader.present_of(span);
             nulls.append(first, span.rows, present);
             if let Some(present) = present {
                 out.spread(first, present);
+            }
+            Ok(())
+        })
+    }
+
+    /// Appends `rows` byte strings of `N` bytes, which is the width of the column; a null is all zero.
+    pub(crate) fn arrays<const N: usize>(
+        &mut self,
+        rows: usize,
+        out: &mut Vec<[u8; N]>,
+        nulls: &mut Nulls,
+    ) -> Result<()> {
+        self.spans(rows, |reader, span| {
+            let first = out.len();
+            with_page!(reader, |page, bytes, dictionary| {
+                page.values.arrays(bytes, dictionary, span.values, &mut reader.scratch, out)
+            })?;
+            let present = reader.present_of(span);
+            nulls.append(first, span.rows, present);
+            if let Some(present) = present {
+                spread(out, first, present, [0; N]);
             }
             Ok(())
         })

@@ -5,11 +5,13 @@
 
 use std::ops::Range;
 
+use crate::buffer::BytesBuffer;
 use crate::delta::Delta;
 use crate::dictionary::Dictionary;
 use crate::header::PageEncoding;
 use crate::hybrid::Hybrid;
 use crate::meta::ColumnKind;
+use crate::prefixed::Prefixed;
 use crate::{Error, Result};
 
 /// A position among the values of a page.
@@ -30,12 +32,7 @@ pub(crate) enum Values {
         lengths: Delta,
         rest: Range<usize>,
     },
-    Prefixes {
-        prefixes: Delta,
-        suffixes: Delta,
-        rest: Range<usize>,
-        last: Vec<u8>,
-    },
+    Prefixed(Box<Prefixed>),
 }
 
 impl Values {
@@ -61,10 +58,7 @@ impl Values {
                 Self::Lengths { lengths, rest }
             }
             (E::DeltaByteArray, ColumnKind::Bytes | ColumnKind::Fixed(_)) if !range.is_empty() => {
-                let prefixes = Delta::new(page, range.clone())?;
-                let suffixes = Delta::new(page, prefixes.end(page)?..range.end)?;
-                let rest = suffixes.end(page)?..range.end;
-                Self::Prefixes { prefixes, suffixes, rest, last: Vec::new() }
+                Self::Prefixed(Box::new(Prefixed::new(page, range)?))
             }
             (E::DeltaLengthByteArray | E::DeltaByteArray, _) if range.is_empty() => Self::Plain { rest: range },
             _ => return Err(Error::unsupported(format!("encoding {encoding:?} of {kind:?} values"))),
@@ -103,23 +97,50 @@ impl Values {
                 let length = length_of(lengths.next(page)?)?;
                 value(take(page, rest, length)?)
             }),
-            Self::Prefixes { prefixes, suffixes, rest, last } => (0..count).try_for_each(|_| {
-                let prefix = length_of(prefixes.next(page)?)?;
-                let suffix = take(page, rest, length_of(suffixes.next(page)?)?)?;
-                if prefix > last.len() {
-                    return Err(Error::damaged("a string shares more with the one before than that has").into());
+            Self::Prefixed(strings) => strings.visit(page, count, |string| match kind {
+                ColumnKind::Fixed(width) if string.len() != width => {
+                    Err(Error::damaged("a string has not the length of its column").into())
                 }
-                last.truncate(prefix);
-                last.extend_from_slice(suffix);
-                match kind {
-                    ColumnKind::Fixed(width) if last.len() != width => {
-                        Err(Error::damaged("a string has not the length of its column").into())
-                    }
-                    _ => value(last),
-                }
+                _ => value(string),
             }),
             _ => Err(Error::damaged("a page holds no byte strings").into()),
         }
+    }
+
+    /// Appends the next `count` byte strings.
+    #[inline]
+    pub(crate) fn append_strings(
+        &mut self,
+        page: &[u8],
+        dictionary: &Dictionary,
+        kind: ColumnKind,
+        count: usize,
+        scratch: &mut Vec<u32>,
+        out: &mut BytesBuffer,
+    ) -> Result<()> {
+        match self {
+            Self::Prefixed(strings) if kind == ColumnKind::Bytes => strings.append(page, count, out),
+            _ => self.strings(page, dictionary, kind, count, scratch, |string| out.push(string)),
+        }
+    }
+
+    /// Appends the next `count` byte strings of `N` bytes each, which is the width of the column.
+    pub(crate) fn arrays<const N: usize>(
+        &mut self,
+        page: &[u8],
+        dictionary: &Dictionary,
+        count: usize,
+        scratch: &mut Vec<u32>,
+        out: &mut Vec<[u8; N]>,
+    ) -> Result<()> {
+        if let Self::Plain { rest } = self {
+            out.extend_from_slice(take(page, rest, count.saturating_mul(N))?.as_chunks().0);
+            return Ok(());
+        }
+        self.strings(page, dictionary, ColumnKind::Fixed(N), count, scratch, |string| {
+            out.push(string.try_into().expect("strings of another length are refused"));
+            Ok(())
+        })
     }
 
     /// Appends the next `count` integers, of 32 or 64 bits as `kind` says.
@@ -151,15 +172,15 @@ impl Values {
                     Ok(())
                 })
             }
-            Self::Delta(delta) if kind == ColumnKind::I64 => (0..count).try_for_each(|_| {
-                out.push(delta.next(page)?);
+            Self::Delta(delta) => {
+                let first = out.len();
+                delta.fill(page, count, out)?;
+                if kind == ColumnKind::I32 {
+                    // 32-bit differences wrap around at 32 bits.
+                    out[first..].iter_mut().for_each(|value| *value = i64::from(*value as i32));
+                }
                 Ok(())
-            }),
-            // 32-bit differences wrap around at 32 bits.
-            Self::Delta(delta) => (0..count).try_for_each(|_| {
-                out.push(i64::from(delta.next(page)? as i32));
-                Ok(())
-            }),
+            }
             _ => Err(Error::damaged("a page holds no integers")),
         }
     }
@@ -228,13 +249,13 @@ pub(crate) fn fixed_at(bytes: &[u8], at: usize, width: usize) -> Result<&[u8]> {
     bytes.get(at..).and_then(|rest| rest.get(..width)).ok_or_else(short)
 }
 
-fn take<'a>(page: &'a [u8], rest: &mut Range<usize>, length: usize) -> Result<&'a [u8]> {
+pub(crate) fn take<'a>(page: &'a [u8], rest: &mut Range<usize>, length: usize) -> Result<&'a [u8]> {
     let bytes = page.get(rest.clone()).and_then(|rest| rest.get(..length)).ok_or_else(short)?;
     rest.start += length;
     Ok(bytes)
 }
 
-fn length_of(value: i64) -> Result<usize> {
+pub(crate) fn length_of(value: i64) -> Result<usize> {
     usize::try_from(value).map_err(|_| Error::damaged("a string has a negative length"))
 }
 

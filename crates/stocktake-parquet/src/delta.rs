@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::bits::{check, unpack};
+use crate::bits::{check, unpack, unpack_all};
 use crate::thrift::read_varint;
 use crate::{Error, Result};
 
@@ -75,12 +75,39 @@ impl Delta {
             if self.packed_left == 0 {
                 self.begin_miniblock(page)?;
             }
-            let difference = if self.width == 0 { 0 } else { unpack(page, self.at, self.width) };
+            let difference = unpack(page, self.at, self.width);
             self.at += self.width as usize;
             self.packed_left -= 1;
             self.next = value.wrapping_add(self.least).wrapping_add(difference.cast_signed());
         }
         Ok(value)
+    }
+
+    /// Appends the next `count` values.
+    pub(crate) fn fill(&mut self, page: &[u8], count: usize, out: &mut Vec<i64>) -> Result<()> {
+        out.reserve(count);
+        let mut wanted = count;
+        while wanted > 0 {
+            // Every value but the last of the stream is given out along with the difference behind it.
+            let at_hand = self.packed_left.min(self.left.saturating_sub(1) as usize).min(wanted);
+            if at_hand == 0 {
+                out.push(self.next(page)?);
+                wanted -= 1;
+                continue;
+            }
+            let (mut value, least) = (self.next, self.least);
+            let differences = unpack_all(page, self.at, self.width, at_hand);
+            out.extend(differences.map(|difference| {
+                let next = value.wrapping_add(least).wrapping_add(difference.cast_signed());
+                std::mem::replace(&mut value, next)
+            }));
+            self.next = value;
+            self.at += at_hand * self.width as usize;
+            self.packed_left -= at_hand;
+            self.left -= at_hand as u64;
+            wanted -= at_hand;
+        }
+        Ok(())
     }
 
     /// Where the stream ends in the page. Of no use once values were taken.

@@ -63,6 +63,7 @@ mod hybrid;
 mod meta;
 mod names;
 mod pages;
+mod prefixed;
 mod reader;
 mod select;
 mod sparse;

@@ -141,6 +141,19 @@ impl<R: ChunkReader> FlatReader<R> {
         })
     }
 
+    /// Replaces what is in `out` by the batch's byte strings of a column of `N` bytes each. A null is all zero.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub fn arrays<const N: usize>(&mut self, column: usize, out: &mut Vec<[u8; N]>, nulls: &mut Nulls) -> Result<()> {
+        out.clear();
+        nulls.clear();
+        self.each_range(column, |reader, rows| match reader.info.kind {
+            ColumnKind::Fixed(width) if width == N => reader.arrays(rows, out, nulls),
+            kind => Err(wrong_kind(reader, kind)),
+        })
+    }
+
     /// Replaces what is in `out` by the batch's integers of a column, of 32 or 64 bits. A null is 0.
     ///
     /// # Errors

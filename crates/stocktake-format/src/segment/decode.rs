@@ -39,6 +39,9 @@ const CONTENT: [(&str, ColumnKind); 9] = [
     (schema::ATTRIBUTES, ColumnKind::Bytes),
 ];
 
+/// Bytes of a key of ordinary length.
+const USUAL_KEY_BYTES: usize = 64;
+
 type Entries = Vec<SegmentBatch<EntryBatch>>;
 type Rows = Vec<SegmentBatch<RowBatch>>;
 
@@ -82,6 +85,8 @@ fn entry_columns(kind: SegmentKind) -> &'static [(&'static str, ColumnKind)] {
 struct Columns {
     reader: FlatReader<SparseBytes>,
     nulls: Nulls,
+    /// Bytes of the keys of the last batch.
+    key_bytes: usize,
 }
 
 impl Columns {
@@ -93,7 +98,7 @@ impl Columns {
     ) -> Result<Self> {
         let ids = names.into_iter().map(|(name, kind)| column(meta, name, kind)).collect::<Result<Vec<_>>>()?;
         let reader = FlatReader::new(file, meta, &ids, selection, BATCH_ROWS).map_err(damaged)?;
-        Ok(Self { reader, nulls: Nulls::default() })
+        Ok(Self { reader, nulls: Nulls::default(), key_bytes: 0 })
     }
 
     fn advance(&mut self) -> bool {
@@ -102,7 +107,7 @@ impl Columns {
 
     fn entries(&mut self) -> Result<EntryBatch> {
         let columns = EntryColumns {
-            keys: self.strings(0)?,
+            keys: self.keys()?,
             sizes: self.integers(1)?.into_iter().map(i64::cast_unsigned).collect(),
             last_modified: self.integers(2)?,
             etags: self.etags()?,
@@ -128,11 +133,12 @@ impl Columns {
     fn etags(&mut self) -> Result<Vec<ETagCode>> {
         let digests = self.digests(3)?;
         let kinds = self.integers(4)?;
-        let codes = digests.into_iter().zip(kinds).map(|(digest, kind)| {
+        let mut codes = Vec::with_capacity(digests.len());
+        for (digest, kind) in digests.into_iter().zip(kinds) {
             let code = u16::try_from(kind).ok().and_then(|kind| ETagCode::from_parts(digest, kind));
-            code.ok_or_else(|| FormatError::damaged("an ETag of a kind that does not exist"))
-        });
-        codes.collect()
+            codes.push(code.ok_or_else(|| FormatError::damaged("an ETag of a kind that does not exist"))?);
+        }
+        Ok(codes)
     }
 
     fn classes(&mut self) -> Result<ClassColumn> {
@@ -200,8 +206,19 @@ impl Columns {
         self.bytes_of(column)?.into_iter().map(provenance).collect()
     }
 
+    fn keys(&mut self) -> Result<BytesColumn> {
+        // About as large as the batch before; of the first one nothing is known.
+        let room = if self.key_bytes == 0 { USUAL_KEY_BYTES * BATCH_ROWS } else { self.key_bytes };
+        let keys = self.strings_into(0, BytesBuffer::with_capacity(BATCH_ROWS, room))?;
+        self.key_bytes = keys.data().len();
+        Ok(keys)
+    }
+
     fn strings(&mut self, column: usize) -> Result<BytesColumn> {
-        let mut buffer = BytesBuffer::default();
+        self.strings_into(column, BytesBuffer::default())
+    }
+
+    fn strings_into(&mut self, column: usize, mut buffer: BytesBuffer) -> Result<BytesColumn> {
         self.reader.bytes(column, &mut buffer, &mut self.nulls).map_err(damaged)?;
         let (data, ends) = buffer.into_parts();
         BytesColumn::from_parts(data, ends).map_err(contradiction)
@@ -215,11 +232,7 @@ impl Columns {
     /// A column of 16 bytes each; a null is all zero.
     fn digests(&mut self, column: usize) -> Result<Vec<[u8; 16]>> {
         let mut digests = Vec::new();
-        let mut take = |value: Option<&[u8]>| {
-            digests.push(value.map_or(Ok([0; 16]), <[u8; 16]>::try_from).expect("the column's kind was checked"));
-            Ok::<_, stocktake_parquet::Error>(())
-        };
-        self.reader.visit(column, &mut take).map_err(damaged)?;
+        self.reader.arrays(column, &mut digests, &mut self.nulls).map_err(damaged)?;
         Ok(digests)
     }
 
