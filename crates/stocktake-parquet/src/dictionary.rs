@@ -1,5 +1,7 @@
 //! The distinct values of a column chunk.
 
+use bytes::Bytes;
+
 use crate::decode::{fixed_at, plain_string};
 use crate::meta::ColumnKind;
 use crate::{Error, Result};
@@ -11,12 +13,12 @@ pub(crate) enum Dictionary {
     #[default]
     None,
     Bytes {
-        data: Vec<u8>,
+        data: Bytes,
         /// Where each string begins and ends.
         bounds: Vec<(u32, u32)>,
     },
     Fixed {
-        data: Vec<u8>,
+        data: Bytes,
         width: usize,
     },
     Integers(Vec<i64>),
@@ -24,7 +26,7 @@ pub(crate) enum Dictionary {
 
 impl Dictionary {
     /// Decodes a page of `count` plain values.
-    pub(crate) fn decode(page: &[u8], count: usize, kind: ColumnKind) -> Result<Self> {
+    pub(crate) fn decode(page: &Bytes, count: usize, kind: ColumnKind) -> Result<Self> {
         // Every value takes some bytes, so a count can't make the loops below reserve more than the page has.
         Ok(match kind {
             ColumnKind::Bytes => {
@@ -34,9 +36,9 @@ impl Dictionary {
                     let string = plain_string(page, &mut at)?;
                     bounds.push(((at - string.len()) as u32, at as u32));
                 }
-                Self::Bytes { data: page.to_vec(), bounds }
+                Self::Bytes { data: page.clone(), bounds }
             }
-            ColumnKind::Fixed(width) => Self::Fixed { data: whole(page, count, width)?.to_vec(), width },
+            ColumnKind::Fixed(width) => Self::Fixed { data: page.slice_ref(whole(page, count, width)?), width },
             ColumnKind::I64 => {
                 Self::Integers(whole(page, count, 8)?.as_chunks().0.iter().map(|v| i64::from_le_bytes(*v)).collect())
             }

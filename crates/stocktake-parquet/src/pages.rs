@@ -77,10 +77,18 @@ impl PageBuffer {
         self.shared.as_deref().unwrap_or(&self.owned[..self.len])
     }
 
+    fn into_bytes(mut self) -> Bytes {
+        self.shared.unwrap_or_else(|| {
+            self.owned.truncate(self.len);
+            self.owned.into()
+        })
+    }
+
     /// Room for `len` bytes. What was there is not erased: it will be written over.
     fn room(&mut self, len: usize) -> &mut [u8] {
         self.shared = None;
         if self.owned.len() < len {
+            self.owned.reserve_exact(len - self.owned.len());
             self.owned.resize(len, 0);
         }
         self.len = len;
@@ -139,7 +147,7 @@ impl<R: ChunkReader> Pages<R> {
         if page.encoding == PageEncoding::Dictionary && self.dictionary.is_none() {
             let range = self.rest.start..first_page;
             let dictionary = self.fetch(range.clone(), range.end - range.start, Module::DictionaryHeader)?;
-            self.take_dictionary(dictionary, range.start, buffer)?;
+            self.take_dictionary(dictionary, range.start)?;
         }
         self.unpack(stored, at, Module::Page(index), buffer)?;
         Ok(page)
@@ -161,7 +169,7 @@ impl<R: ChunkReader> Pages<R> {
             let stored = self.fetch(self.rest.clone(), HEADER_BYTES, head)?;
             self.rest.start += stored.len;
             match stored.header.kind {
-                PageKind::Dictionary { .. } => self.take_dictionary(stored, at, buffer)?,
+                PageKind::Dictionary { .. } => self.take_dictionary(stored, at)?,
                 PageKind::Other => {}
                 PageKind::V1 { .. } | PageKind::V2 { .. } => {
                     let page = self.data_page(&stored.header, self.next_row)?;
@@ -192,12 +200,14 @@ impl<R: ChunkReader> Pages<R> {
         Ok(DataPage { first_row, rows: rows as u64, encoding, levels_len })
     }
 
-    fn take_dictionary(&mut self, stored: StoredPage, at: u64, buffer: &mut PageBuffer) -> Result<()> {
+    fn take_dictionary(&mut self, stored: StoredPage, at: u64) -> Result<()> {
         let PageKind::Dictionary { values } = stored.header.kind else {
             return Err(Error::damaged("a column has no dictionary where its pages need one"));
         };
-        self.unpack(stored, at, Module::DictionaryPage, buffer)?;
-        self.dictionary = Dictionary::decode(buffer.bytes(), values, self.kind)?;
+        // A dictionary is kept, and may be much larger than the data pages that use it.
+        let mut page = PageBuffer::default();
+        self.unpack(stored, at, Module::DictionaryPage, &mut page)?;
+        self.dictionary = Dictionary::decode(&page.into_bytes(), values, self.kind)?;
         self.dictionary_serial += 1;
         Ok(())
     }

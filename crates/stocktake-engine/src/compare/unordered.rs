@@ -32,7 +32,7 @@ const PARTS_AT_ONCE: usize = 2;
 const HELD_BYTES_A_ROW: usize = 16 + 2;
 
 /// Batches looked up at once: about 12 MB, so that neighbours in the table are asked for together.
-const BATCHES_LOOKED_UP: usize = 16;
+const BATCHES_LOOKED_UP: usize = 8;
 
 /// How many times larger the current side must be for the previous one to be held.
 const MUCH_SMALLER: u64 = 4;
