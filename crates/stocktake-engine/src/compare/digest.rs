@@ -8,7 +8,7 @@
 //! different keys for one once in 2^126. Rows that only share the hash of their
 //! key cost time and nothing else.
 
-use stocktake_core::{Entropy, EntryBatch};
+use stocktake_core::{ETagCode, Entropy, EntryBatch, EntryRef};
 use twox_hash::{XxHash3_64, XxHash3_128};
 
 /// XXH3 asks for at least 136 bytes.
@@ -21,6 +21,59 @@ pub(super) struct RowDigest {
     pub(super) key: u64,
     /// Equal for equal keys with equal columns.
     pub(super) row: u64,
+}
+
+/// What rows add up to: equal for the same rows in any order, and for others by chance once in 2^64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct DigestSum {
+    rows: u64,
+    /// Of all hashes of keys, wrapping.
+    keys: u64,
+    /// Of all hashes of rows, wrapping.
+    hashes: u64,
+}
+
+impl DigestSum {
+    #[inline]
+    pub(super) fn add(&mut self, digest: RowDigest) {
+        self.rows += 1;
+        self.keys = self.keys.wrapping_add(digest.key);
+        self.hashes = self.hashes.wrapping_add(digest.row);
+    }
+
+    /// What a reading of the keys alone must see.
+    pub(super) fn seen(&self) -> Seen {
+        Seen { rows: self.rows, sum: self.keys }
+    }
+
+    /// What is left without some of the rows.
+    pub(super) fn without(&self, some: &Self) -> Self {
+        Self {
+            rows: self.rows.wrapping_sub(some.rows),
+            keys: self.keys.wrapping_sub(some.keys),
+            hashes: self.hashes.wrapping_sub(some.hashes),
+        }
+    }
+}
+
+/// What tells two readings of a side apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) rows: u64,
+    /// Of all key hashes, wrapping.
+    pub(super) sum: u64,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, key_hash: u64) {
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(key_hash);
+    }
+
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
 }
 
 /// Computes digests for one comparison.
@@ -66,20 +119,25 @@ impl Digester {
         let columns = batch.columns();
         let classes: Vec<u64> = columns.classes.names().iter().map(|name| self.hash(name.as_bytes())).collect();
         digests.extend(columns.keys.iter().enumerate().map(|(index, key)| {
-            let (key_hash, other_half) = self.key_halves(key);
-            let (etag, kind) = columns.etags[index].identity();
             let class = classes[usize::from(columns.classes.code(index))];
-            let etag = u128::from_le_bytes(etag);
-            let row = self.mix([
-                other_half,
-                columns.sizes[index],
-                columns.last_modified[index].cast_unsigned(),
-                class ^ u64::from(kind),
-                etag as u64,
-                (etag >> 64) as u64,
-            ]);
-            RowDigest { key: key_hash, row }
+            self.digest(key, columns.sizes[index], columns.last_modified[index], columns.etags[index], class)
         }));
+    }
+
+    /// The digest of a row.
+    pub(super) fn row(&self, entry: &EntryRef<'_>) -> RowDigest {
+        let class = self.hash(entry.class.as_bytes());
+        self.digest(entry.key, entry.size, entry.last_modified.as_millis(), entry.etag.code, class)
+    }
+
+    #[inline]
+    fn digest(&self, key: &[u8], size: u64, modified: i64, etag: ETagCode, class: u64) -> RowDigest {
+        let (key, other_half) = self.key_halves(key);
+        let (etag, kind) = etag.identity();
+        let etag = u128::from_le_bytes(etag);
+        let words =
+            [other_half, size, modified.cast_unsigned(), class ^ u64::from(kind), etag as u64, (etag >> 64) as u64];
+        RowDigest { key, row: self.mix(words) }
     }
 
     /// The hash of a key, and 64 more bits of it for the hash of the row.
@@ -126,7 +184,10 @@ mod tests {
     proptest! {
         #[test]
         fn digests_agree_just_where_keys_and_compared_columns_do(entries in meeting_entries(40)) {
+            let digester = Digester::new(&SeededEntropy::new(1), u64::MAX);
+            let alone: Vec<_> = entries.iter().map(|entry| digester.row(&entry.as_ref())).collect();
             let digests = digests(&entries, 1);
+            prop_assert_eq!(&alone, &digests);
             for (a, digest_a) in entries.iter().zip(&digests) {
                 for (b, digest_b) in entries.iter().zip(&digests) {
                     prop_assert_eq!(a.key == b.key, digest_a.key == digest_b.key);
@@ -134,6 +195,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn sums_tell_rows_apart_and_not_their_order() {
+        let entries = ["a", "b", "c"].map(|key| Entry::new(key, 1, stocktake_core::Timestamp::default()));
+        let sum = |digests: &[RowDigest]| {
+            let mut sum = DigestSum::default();
+            digests.iter().for_each(|digest| sum.add(*digest));
+            sum
+        };
+        let digests = digests(&entries, 1);
+        let [a, b, c] = [digests[0], digests[1], digests[2]];
+        assert_eq!(sum(&[a, b, c]), sum(&[c, a, b]));
+        assert_eq!(sum(&[a, b, c]).without(&sum(&[b])), sum(&[a, c]));
+        assert_ne!(sum(&[a, b]), sum(&[a, c]));
+        assert_ne!(sum(&[a, a]), sum(&[a]));
+        assert_ne!(sum(&[a, b]), sum(&[a, RowDigest { row: c.row, ..b }]));
     }
 
     #[test]

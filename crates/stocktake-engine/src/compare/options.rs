@@ -111,6 +111,8 @@ pub(super) struct Limits {
     pub(super) sieve_bytes: usize,
     /// Which bits of the hash of a key are used.
     pub(super) key_hash_mask: u64,
+    /// And which of the hash of a row that is held.
+    pub(super) held_row_mask: u32,
     /// The changes.
     pub(super) changes: SpoolLimits,
     pub(super) recent: RecentLimits,
@@ -159,6 +161,7 @@ impl Limits {
             matcher_bytes: memory_bytes / 8,
             sieve_bytes: memory_bytes / 16,
             key_hash_mask: u64::MAX,
+            held_row_mask: u32::MAX,
             changes: spool,
             recent: RecentLimits { spool, most_bytes: memory_bytes as u64 / 2, rows_to_judge: ROWS_TO_JUDGE },
         }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use stocktake_core::Result;
 use twox_hash::XxHash3_64;
 
-use super::digest::RowDigest;
+use super::digest::{RowDigest, Seen};
 use super::scratch::Scratch;
 
 /// Bytes of a digest in a partition.
@@ -37,26 +37,6 @@ pub(super) struct Partitions {
     file: Option<Mutex<File>>,
     end: u64,
     seen: Seen,
-}
-
-/// What tells two readings of a side apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) rows: u64,
-    /// Of all key hashes, wrapping.
-    pub(super) sum: u64,
-}
-
-impl Seen {
-    pub(super) fn add(&mut self, key_hash: u64) {
-        self.rows += 1;
-        self.sum = self.sum.wrapping_add(key_hash);
-    }
-
-    pub(super) fn add_all(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.sum = self.sum.wrapping_add(other.sum);
-    }
 }
 
 #[derive(Debug, Default)]

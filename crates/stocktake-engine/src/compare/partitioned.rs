@@ -14,54 +14,54 @@ use stocktake_core::{EntryRef, Result};
 use super::input::Input;
 use super::matching::{BYTES_PER_ROW, Matcher};
 use super::partition::{Partitions, partition_of};
-use super::recent::RecentRows;
+use super::recent::{RecentRows, RecentWriter};
 use super::roads::Comparison;
 use super::sieve::Sieve;
-use super::sort::Sorted;
-use super::unordered::push_all;
+use super::unordered::{Differing, PARTS_AT_ONCE};
 
 impl Comparison {
-    /// The rows of both sides that may differ, sorted; the digests of the first are put down already.
+    /// The rows of both sides that may differ, sorted. Young rows of the first go to `recent`.
     pub(super) fn match_partitioned(
         &self,
         first: &Input,
-        first_digests: &Partitions,
-        recent: Option<RecentRows>,
         second: &Input,
-    ) -> Result<Option<(Sorted, Sorted)>> {
-        let second_digests = self.put_down(second)?;
+        recent: Option<RecentWriter>,
+    ) -> Result<Differing> {
+        let (first_digests, recent) = self.put_down(first, recent)?;
+        let (second_digests, _) = self.put_down(second, None)?;
         let (first_seen, second_seen) = (first_digests.seen(), second_digests.seen());
-        let matched = self.match_digests(first_digests, &second_digests)?;
-        drop(second_digests);
+        let matched = self.match_digests(&first_digests, &second_digests)?;
+        drop((first_digests, second_digests));
         if matched.is_equal() {
             return Ok(None);
         }
         let matched = Arc::new(matched);
-        let may_differ = || {
-            let matched = Arc::clone(&matched);
-            move |key_hash| matched.may_differ(key_hash)
+        let sift = |input: &Input, seen| {
+            let (matched, mut sorter) = (Arc::clone(&matched), self.sorter(input));
+            self.sift(input, seen, move |key_hash| matched.may_differ(key_hash), |entry| sorter.push(entry))?;
+            sorter.finish()
         };
         if let (Some(recent), Some(Exactly { first_rows, .. })) = (recent, &matched.exactly) {
             let differs = |entry: &EntryRef<'_>| matched.may_differ(self.digester.key(entry.key));
-            if let Some(first_sorted) = recent.sorted(*first_rows, differs, self.sorter(first))? {
-                return Ok(Some((first_sorted, self.sift(second, second_seen, may_differ())?)));
+            let mut sorter = self.sorter(first);
+            if recent.take(*first_rows, differs, |entry| sorter.push(entry))? {
+                return Ok(Some((sorter.finish()?, sift(second, second_seen)?)));
             }
         }
-        let sorted = self
-            .at_once(|| self.sift(first, first_seen, may_differ()), || self.sift(second, second_seen, may_differ()))?;
-        Ok(Some(sorted))
+        self.at_once(|| sift(first, first_seen), || sift(second, second_seen)).map(Some)
     }
 
     /// The digests of one side.
-    fn put_down(&self, input: &Input) -> Result<Partitions> {
+    fn put_down(&self, input: &Input, mut recent: Option<RecentWriter>) -> Result<(Partitions, Option<RecentRows>)> {
         let mut partitions = Partitions::new(self.scratch.clone(), self.limits.partitions);
         let mut digests = Vec::new();
-        input.for_each_batch(2, |batch| {
+        input.for_each_batch(PARTS_AT_ONCE, |batch| {
             digests.clear();
             self.digester.rows(&batch, &mut digests);
-            push_all(&mut partitions, &digests)
+            recent.as_mut().map_or(Ok(()), |recent| recent.push(&batch))?;
+            digests.iter().try_for_each(|digest| partitions.push(*digest))
         })?;
-        Ok(partitions)
+        Ok((partitions, recent.map(RecentWriter::finish).transpose()?.flatten()))
     }
 
     fn match_digests(&self, first: &Partitions, second: &Partitions) -> Result<Matched> {

@@ -11,7 +11,6 @@ use stocktake_core::{EntryBatch, EntryRef, Result, Timestamp};
 
 use super::codec::{Taker, put_key, put_tail};
 use super::scratch::Scratch;
-use super::sort::{Sorted, Sorter};
 use super::spool::{Spool, SpoolLimits, SpoolWriter};
 
 /// How much older than the previous state a new row may look: a multipart upload bears the time of its start.
@@ -77,27 +76,27 @@ impl RecentWriter {
 pub(super) struct RecentRows(Spool);
 
 impl RecentRows {
-    /// The rows that differ, sorted by `sorter`; `None` unless all `rows` of them were put aside.
+    /// Hands the rows that differ to `take`, and says so; `false`, and none, unless all `rows` of them were put aside.
     ///
     /// # Errors
-    /// [`LocalStorage`](stocktake_core::Error::LocalStorage).
-    pub(super) fn sorted(
+    /// [`LocalStorage`](stocktake_core::Error::LocalStorage), and what `take` returns.
+    pub(super) fn take(
         &self,
         rows: u64,
         differs: impl Fn(&EntryRef<'_>) -> bool,
-        mut sorter: Sorter,
-    ) -> Result<Option<Sorted>> {
+        mut take: impl FnMut(&EntryRef<'_>) -> Result<()>,
+    ) -> Result<bool> {
         let mut verdicts = Vec::new();
         self.for_each(|entry| {
             verdicts.push(differs(entry));
             Ok(())
         })?;
         if verdicts.iter().filter(|differs| **differs).count() as u64 != rows {
-            return Ok(None);
+            return Ok(false);
         }
         let mut verdicts = verdicts.into_iter();
-        self.for_each(|entry| if verdicts.next() == Some(true) { sorter.push(entry) } else { Ok(()) })?;
-        sorter.finish().map(Some)
+        self.for_each(|entry| if verdicts.next() == Some(true) { take(entry) } else { Ok(()) })?;
+        Ok(true)
     }
 
     fn for_each(&self, mut each: impl FnMut(&EntryRef<'_>) -> Result<()>) -> Result<()> {

@@ -16,6 +16,9 @@ pub(super) struct Sieve {
 }
 
 impl Sieve {
+    /// In a sieve that is not larger, the lower half of a key hash stands for the whole.
+    pub(super) const MOST_BYTES_OF_HALVES: usize = 1 << 29;
+
     /// A sieve with `bits` bits, or the next power of two, within `most_bytes`.
     pub(super) fn new(bits: u64, most_bytes: usize) -> Self {
         let wanted = usize::try_from(bits / 64).unwrap_or(usize::MAX);

@@ -1,59 +1,74 @@
-//! The digests of a whole side in memory, found by the hash of the key.
+//! The rows of a whole side in memory, eight bytes each, found by the hash of the key.
 //!
-//! They are sorted, and a directory tells where each piece of the range of
-//! hashes begins: sixteen bytes a row and one or two for the directory. Digests
-//! are looked up many at a time and in about the order of the table, so that the
-//! memory they are scattered over is fetched once and ahead of its use.
+//! Of the hash of a key, the upper half chooses a bucket, which is one line of the
+//! processor's cache, and the lower half is kept there, with thirty bits of the hash of
+//! the row. What finds its bucket full goes to the next level, a smaller table of the same
+//! kind; so no row is ever moved, and the table may grow without knowing the whole hashes.
+//! Memory is waited for once a row, and for many rows at a time.
+//!
+//! So few bits take a changed row for its equal once in 2^30, and never tell. Whoever asks
+//! adds up the [whole digests](super::digest::DigestSum) of the rows taken for equal, and
+//! starts over another way when the two sides do not add up to the same.
 
 use super::digest::RowDigest;
 
-/// Rows for each piece of the directory, on average: a cache line of them.
-const ROWS_A_PIECE: usize = 4;
+/// Rows of a bucket.
+const SLOTS: usize = 8;
 
-/// Digests to be looked up are put in order by this many of the highest bits of their key.
-const ORDER_BITS: u32 = 9;
+/// Rows for each bucket of the first level, as far as their number is known beforehand. Chance
+/// fills a twentieth of the rows' buckets before they come.
+const ROWS_A_BUCKET: u64 = 6;
 
-/// Digests whose places are fetched at once.
+/// Memory for a row, with what the buckets and the levels leave free, in bytes.
+pub(super) const HELD_BYTES_A_ROW: u64 = 13;
+
+/// Buckets of the smallest level.
+const LEAST_BUCKETS: usize = 64;
+
+/// A table that needs more levels holds hashes that are none.
+const MOST_LEVELS: usize = 32;
+
+/// Rows whose buckets are fetched at once.
 const FETCHED_AT_ONCE: usize = 64;
 
-/// The digests of one side, and what became of them.
+/// The rows of one side, and what became of them.
 #[derive(Debug)]
 pub(super) struct DigestTable {
-    // INVARIANT: ascending by `key`; `starts[n]` is the first one whose `key >> shift` is `n` or more.
-    // The lowest two bits of `row` are the fate.
-    digests: Vec<RowDigest>,
-    starts: Vec<u32>,
-    shift: u32,
-    ordered: Vec<(RowDigest, u32)>,
+    // INVARIANT: a row lies in the first level whose bucket for it was not full when it came.
+    levels: Vec<Vec<Bucket>>,
+    most_bytes: usize,
+    /// The bits of a row's hash that are kept.
+    row_mask: u32,
+    held: usize,
+    /// Rows whose key hash was there already; their slot says [`Fate::Differs`].
+    others_of_a_key: u64,
     answers: Vec<Answer>,
 }
 
-/// What is known of a digest, as the lowest bits of its hash of the row.
+/// Slots are used from the first on.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Bucket {
+    /// The lower halves of the hashes of keys.
+    keys: [u32; SLOTS],
+    /// Of each the hash of the row, but for the lowest two bits: they are the [`Fate`], zero in a free slot.
+    rows: [u32; SLOTS],
+}
+
+const EMPTY: Bucket = Bucket { keys: [0; SLOTS], rows: [0; SLOTS] };
+
+/// What is known of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// The other side had nothing of this key yet.
-    Alone = 0,
+    Alone = 1,
     /// The other side had its equal.
-    Equal = 1,
+    Equal = 2,
     /// Rows of this key hash are to be compared exactly.
-    Differs = 2,
+    Differs = 3,
 }
 
-const FATE_BITS: u64 = 3;
-
-impl RowDigest {
-    fn fate(self) -> Fate {
-        match self.row & FATE_BITS {
-            0 => Fate::Alone,
-            1 => Fate::Equal,
-            _ => Fate::Differs,
-        }
-    }
-
-    fn set_fate(&mut self, fate: Fate) {
-        self.row = (self.row & !FATE_BITS) | fate as u64;
-    }
-}
+const FATE_BITS: u32 = 3;
 
 /// What the table says to a row of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,151 +81,243 @@ pub(super) enum Answer {
     SecondOfItsKey,
 }
 
+/// Where a key is in a bucket.
+enum Place {
+    At(usize),
+    /// It is not there, and this slot is free.
+    Free(usize),
+    /// Only another level may have it.
+    Full,
+}
+
 impl DigestTable {
-    /// A table of digests in any order.
-    ///
-    /// # Panics
-    /// When there are more than 32 bits can count, for which no memory is ever given.
-    pub(super) fn new(mut digests: Vec<RowDigest>) -> Self {
-        digests.sort_unstable_by_key(|digest| digest.key);
-        let bits = (digests.len() / ROWS_A_PIECE).max(2).ilog2();
-        let shift = u64::BITS - bits;
-        digests.iter_mut().for_each(|digest| digest.set_fate(Fate::Alone));
-        for row in 1..digests.len() {
-            if digests[row - 1].key == digests[row].key {
-                digests[row - 1].set_fate(Fate::Differs);
-                digests[row].set_fate(Fate::Differs);
+    /// A table for about `rows` rows, of at most `most_bytes` bytes; of the hashes of rows, it
+    /// keeps no more than the bits in `row_mask`.
+    pub(super) fn new(rows: u64, most_bytes: usize, row_mask: u32) -> Self {
+        let most_buckets = most_bytes / size_of::<Bucket>();
+        let buckets = usize::try_from(rows.div_ceil(ROWS_A_BUCKET)).unwrap_or(usize::MAX);
+        // Where the number of rows is not known, the first level grows by further ones.
+        let first = vec![EMPTY; buckets.max(LEAST_BUCKETS).min(most_buckets)];
+        let row_mask = row_mask & !FATE_BITS;
+        Self { levels: vec![first], most_bytes, row_mask, held: 0, others_of_a_key: 0, answers: Vec::new() }
+    }
+
+    /// Takes in rows of its side; `false` when they are too many to be held.
+    #[must_use]
+    pub(super) fn insert(&mut self, digests: &[RowDigest]) -> bool {
+        digests.chunks(FETCHED_AT_ONCE).all(|some| {
+            self.fetch(some);
+            some.iter().all(|digest| self.insert_one(*digest))
+        })
+    }
+
+    fn insert_one(&mut self, digest: RowDigest) -> bool {
+        let (key, row) = (digest.key as u32, digest.row as u32 & self.row_mask);
+        for (number, level) in self.levels.iter_mut().enumerate() {
+            let at = place(digest.key, number, level.len());
+            let Some(bucket) = level.get_mut(at) else { continue };
+            match bucket.find(key) {
+                Place::At(slot) => {
+                    bucket.set_fate(slot, Fate::Differs);
+                    self.others_of_a_key += 1;
+                    return true;
+                }
+                Place::Free(slot) => {
+                    (bucket.keys[slot], bucket.rows[slot]) = (key, row);
+                    bucket.set_fate(slot, Fate::Alone);
+                    self.held += 1;
+                    return true;
+                }
+                Place::Full => {}
             }
         }
-        let starts = directory(&digests, bits, shift);
-        Self { digests, starts, shift, ordered: Vec::new(), answers: Vec::new() }
+        self.add_level() && self.insert_one(digest)
+    }
+
+    /// Adds a level: a small one for what chance makes too much for its bucket, or, where
+    /// there are more rows than were expected, one as large as all others.
+    fn add_level(&mut self) -> bool {
+        let buckets: usize = self.levels.iter().map(Vec::len).sum();
+        let last = self.levels.last().map_or(0, Vec::len);
+        let is_full = self.held * 8 > buckets * SLOTS * 7;
+        let wanted = if is_full { buckets } else { (last / 8).max(buckets / 64) }.max(LEAST_BUCKETS);
+        let fits = (buckets + wanted) * size_of::<Bucket>() <= self.most_bytes && self.levels.len() < MOST_LEVELS;
+        if fits {
+            self.levels.push(vec![EMPTY; wanted]);
+        }
+        fits
     }
 
     /// Looks up digests of the other side, each row of which must be asked about
     /// once, and gives an answer to each.
     pub(super) fn look_up(&mut self, others: &[RowDigest]) -> &[Answer] {
-        self.answers.clear();
-        self.answers.resize(others.len(), Answer::Differs);
-        let mut ordered = std::mem::take(&mut self.ordered);
-        in_order(others, &mut ordered);
-        for some in ordered.chunks(FETCHED_AT_ONCE) {
-            // Nothing here depends on what is found, so the processor waits for many places at once.
-            let fetched = some.iter().map(|(other, _)| self.fetch(other.key));
-            std::hint::black_box(fetched.fold(0, u64::wrapping_add));
-            for (other, row) in some {
-                self.answers[*row as usize] = self.answer(*other);
-            }
+        let mut answers = std::mem::take(&mut self.answers);
+        answers.clear();
+        for some in others.chunks(FETCHED_AT_ONCE) {
+            self.fetch(some);
+            answers.extend(some.iter().map(|other| self.answer(*other)));
         }
-        self.ordered = ordered;
+        self.answers = answers;
         &self.answers
     }
 
-    /// Reads from where a key would be.
+    /// Reads from the buckets where the rows would be.
     #[inline]
-    fn fetch(&self, key_hash: u64) -> u64 {
-        let start = self.starts[(key_hash >> self.shift) as usize] as usize;
-        let last = start + ROWS_A_PIECE - 1;
-        let key = |place: usize| self.digests.get(place).map_or(0, |digest| digest.key);
-        key(start) ^ key(last)
+    fn fetch(&self, digests: &[RowDigest]) {
+        let Some(first) = self.levels.first() else { return };
+        // Nothing here depends on what is found, so the processor waits for many places at once.
+        let bucket = |digest: &RowDigest| first.get(place(digest.key, 0, first.len()));
+        let fetched = digests.iter().filter_map(bucket).map(|bucket| bucket.keys[0]);
+        std::hint::black_box(fetched.fold(0, u32::wrapping_add));
     }
 
-    /// The place of the first digest of a key hash.
+    /// The bucket and the slot of a key hash.
     #[inline]
-    fn search(&self, key_hash: u64) -> Option<usize> {
-        let start = self.starts[(key_hash >> self.shift) as usize] as usize;
-        let place = start + self.digests[start..].iter().take_while(|digest| digest.key < key_hash).count();
-        self.digests.get(place).is_some_and(|digest| digest.key == key_hash).then_some(place)
+    fn search(&self, key_hash: u64) -> Option<(usize, usize, usize)> {
+        for (number, level) in self.levels.iter().enumerate() {
+            let at = place(key_hash, number, level.len());
+            let Some(bucket) = level.get(at) else { continue };
+            match bucket.find(key_hash as u32) {
+                Place::At(slot) => return Some((number, at, slot)),
+                Place::Free(_) => return None,
+                Place::Full => {}
+            }
+        }
+        None
     }
 
     #[inline]
     fn answer(&mut self, other: RowDigest) -> Answer {
-        let Some(place) = self.search(other.key) else { return Answer::Differs };
-        let digest = &mut self.digests[place];
-        let equal = digest.row & !FATE_BITS == other.row & !FATE_BITS;
-        match digest.fate() {
-            Fate::Alone if equal => {
-                digest.set_fate(Fate::Equal);
-                Answer::Equal
-            }
-            Fate::Equal => {
-                digest.set_fate(Fate::Differs);
-                Answer::SecondOfItsKey
-            }
-            Fate::Alone | Fate::Differs => {
-                digest.set_fate(Fate::Differs);
-                Answer::Differs
-            }
-        }
+        let Some((level, bucket, slot)) = self.search(other.key) else { return Answer::Differs };
+        let bucket = &mut self.levels[level][bucket];
+        let equal = bucket.rows[slot] & !FATE_BITS == other.row as u32 & self.row_mask;
+        let (fate, answer) = match bucket.fate(slot) {
+            Fate::Alone if equal => (Fate::Equal, Answer::Equal),
+            Fate::Equal => (Fate::Differs, Answer::SecondOfItsKey),
+            Fate::Alone | Fate::Differs => (Fate::Differs, Answer::Differs),
+        };
+        bucket.set_fate(slot, fate);
+        answer
     }
 
     /// Whether rows of this key hash found their one equal.
     pub(super) fn has_equal(&self, key_hash: u64) -> bool {
-        self.search(key_hash).is_some_and(|place| self.digests[place].fate() == Fate::Equal)
+        self.search(key_hash).is_some_and(|(level, bucket, slot)| self.levels[level][bucket].fate(slot) == Fate::Equal)
     }
 
-    /// The key hashes of all that did not find their one equal.
-    pub(super) fn differing(&self) -> impl Iterator<Item = u64> {
-        self.digests.iter().filter(|digest| digest.fate() != Fate::Equal).map(|digest| digest.key)
+    /// How many rows did not find their one equal.
+    pub(super) fn differing_rows(&self) -> u64 {
+        self.differing().count() as u64 + self.others_of_a_key
+    }
+
+    /// The lower halves of the key hashes of all rows that did not find their one equal.
+    pub(super) fn differing(&self) -> impl Iterator<Item = u32> {
+        let slots = self.levels.iter().flatten().flat_map(|bucket| bucket.keys.iter().zip(&bucket.rows));
+        slots.filter(|(_, row)| ![0, Fate::Equal as u32].contains(&(**row & FATE_BITS))).map(|(key, _)| *key)
     }
 }
 
-/// Puts digests, each with its row, in the order of the highest bits of their keys.
-fn in_order(digests: &[RowDigest], ordered: &mut Vec<(RowDigest, u32)>) {
-    let piece = |digest: &RowDigest| (digest.key >> (u64::BITS - ORDER_BITS)) as usize;
-    let mut ends = vec![0_u32; 1 << ORDER_BITS];
-    digests.iter().for_each(|digest| ends[piece(digest)] += 1);
-    let mut end = 0;
-    for count in &mut ends {
-        end += std::mem::replace(count, end);
-    }
-    ordered.resize(digests.len(), (RowDigest { key: 0, row: 0 }, 0));
-    for (row, digest) in (0..).zip(digests) {
-        let place = &mut ends[piece(digest)];
-        ordered[*place as usize] = (*digest, row);
-        *place += 1;
-    }
+/// The bucket of a key hash among those of a level. Other bits count most in each level, so that
+/// what shares a bucket in one is scattered in the next.
+#[inline]
+fn place(key_hash: u64, level: usize, buckets: usize) -> usize {
+    let upper_half = ((key_hash >> 32) as u32).rotate_left(11 * level as u32);
+    ((u64::from(upper_half) * buckets as u64) >> 32) as usize
 }
 
-/// Where the digests of each piece begin; one more at the end.
-fn directory(digests: &[RowDigest], bits: u32, shift: u32) -> Vec<u32> {
-    let mut starts = Vec::with_capacity((1 << bits) + 1);
-    for (row, digest) in digests.iter().enumerate() {
-        let piece = (digest.key >> shift) as usize;
-        let row = u32::try_from(row).expect("rows that are held in memory are fewer than 2^32");
-        if starts.len() <= piece {
-            starts.resize(piece + 1, row);
+impl Bucket {
+    #[inline]
+    fn find(&self, key: u32) -> Place {
+        let bits = |of: [bool; SLOTS]| of.iter().rev().fold(0_u32, |bits, bit| (bits << 1) | u32::from(*bit));
+        let free = bits(self.rows.map(|row| row == 0));
+        let equal = bits(self.keys.map(|held| held == key)) & !free;
+        match (equal, free) {
+            (0, 0) => Place::Full,
+            (0, free) => Place::Free(free.trailing_zeros() as usize),
+            (equal, _) => Place::At(equal.trailing_zeros() as usize),
         }
     }
-    starts.resize((1 << bits) + 1, u32::try_from(digests.len()).expect("as above"));
-    starts
+
+    #[inline]
+    fn fate(&self, slot: usize) -> Fate {
+        match self.rows[slot] & FATE_BITS {
+            1 => Fate::Alone,
+            2 => Fate::Equal,
+            _ => Fate::Differs,
+        }
+    }
+
+    #[inline]
+    fn set_fate(&mut self, slot: usize, fate: Fate) {
+        self.rows[slot] = (self.rows[slot] & !FATE_BITS) | fate as u32;
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn digest(key: u64, row: u64) -> RowDigest {
-        RowDigest { key: key << 40, row: row << 2 }
+    /// No two have anything in common.
+    fn digests(numbers: std::ops::Range<u64>) -> Vec<RowDigest> {
+        let scattered =
+            |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        numbers.map(|n| RowDigest { key: scattered(n), row: scattered(n + (1 << 40)) }).collect()
+    }
+
+    fn table(rows: u64, held: &[RowDigest]) -> DigestTable {
+        let mut table = DigestTable::new(rows, 1 << 30, u32::MAX);
+        assert!(table.insert(held));
+        table
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn every_row_is_found_and_no_other_however_many_were_expected(count in 0..40_000_u64, expected in 0..60_000_u64) {
+            let all = digests(0..count);
+            let mut table = table(expected, &all);
+            prop_assert_eq!(table.differing_rows(), count);
+            let strangers = digests(count..2 * count);
+            prop_assert!(table.look_up(&strangers).iter().all(|answer| *answer == Answer::Differs));
+            prop_assert!(table.look_up(&all).iter().all(|answer| *answer == Answer::Equal));
+            prop_assert_eq!(table.differing_rows(), 0);
+            prop_assert!(all.iter().all(|digest| table.has_equal(digest.key)));
+            prop_assert!(!strangers.iter().any(|digest| table.has_equal(digest.key)));
+        }
     }
 
     #[test]
-    fn every_digest_is_found_and_no_other() {
-        let all: Vec<_> = (0..1000).rev().map(|n| RowDigest { key: n * (u64::MAX / 1001), row: n << 2 }).collect();
-        let mut table = DigestTable::new(all.clone());
-        assert!(table.look_up(&all).iter().all(|answer| *answer == Answer::Equal));
-        assert_eq!(table.differing().count(), 0);
-        assert!(all.iter().all(|digest| table.has_equal(digest.key)));
-        let strangers: Vec<_> = all.iter().map(|known| RowDigest { key: known.key + 1, row: known.row }).collect();
-        assert!(table.look_up(&strangers).iter().all(|answer| *answer == Answer::Differs));
-        assert!(DigestTable::new(Vec::new()).look_up(&all).iter().all(|answer| *answer == Answer::Differs));
+    fn a_row_takes_no_more_memory_than_is_said() {
+        let bytes = |expected: u64, count: u64| {
+            let table = table(expected, &digests(0..count));
+            table.levels.iter().map(Vec::len).sum::<usize>() * size_of::<Bucket>()
+        };
+        for count in [100_000, 1_000_000] {
+            assert!(bytes(count, count) as u64 <= count * HELD_BYTES_A_ROW, "{}", bytes(count, count));
+            // The last level may be as large as all before, and empty yet.
+            assert!(bytes(0, count) as u64 <= 2 * count * HELD_BYTES_A_ROW, "{}", bytes(0, count));
+        }
+    }
+
+    #[test]
+    fn more_than_fits_is_refused() {
+        let rows = (1 << 16) / HELD_BYTES_A_ROW;
+        let mut table = DigestTable::new(rows, 1 << 16, u32::MAX);
+        assert!(table.insert(&digests(0..rows)));
+        assert!(!table.insert(&digests(rows..2 * rows)));
+        assert!(!DigestTable::new(5, 0, u32::MAX).insert(&digests(0..1)));
     }
 
     #[test]
     fn a_key_that_comes_twice_on_a_side_is_never_equal_in_the_end() {
+        let digest = |key: u64, row: u64| RowDigest { key: key << 40 | key, row: row << 2 };
         let answers = |held: &[RowDigest], others: &[RowDigest]| {
-            let mut table = DigestTable::new(held.to_vec());
+            let mut table = table(held.len() as u64, held);
             let answers = table.look_up(others).to_vec();
-            (answers, table.differing().count())
+            (answers, table.differing_rows())
         };
         assert_eq!(answers(&[digest(1, 1), digest(1, 1)], &[digest(1, 1)]), (vec![Answer::Differs], 2));
         assert_eq!(

@@ -29,6 +29,7 @@ pub(super) const TINY: Limits = Limits {
     matcher_bytes: 10 * BYTES_PER_ROW,
     sieve_bytes: 16,
     key_hash_mask: u64::MAX,
+    held_row_mask: u32::MAX,
     changes: SPOOL,
     recent: RecentLimits { spool: SPOOL, most_bytes: 400, rows_to_judge: u64::MAX },
 };
@@ -40,6 +41,9 @@ pub(super) const COLLIDING: Limits = Limits { matcher_bytes: 1 << 20, key_hash_m
 
 /// The same, with all digests in memory.
 pub(super) const HELD: Limits = Limits { held_bytes: 1 << 20, ..COLLIDING };
+
+/// With digests in memory that take many a changed row for its equal.
+pub(super) const MISTAKEN: Limits = Limits { held_row_mask: 1 << 7, key_hash_mask: u64::MAX, ..HELD };
 
 pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(future)
@@ -91,7 +95,7 @@ proptest! {
         let (expected, counts) = oracle(&previous, &current);
         run(async {
             for (before, now) in layouts(&previous).into_iter().zip(layouts(&current).into_iter().rev()) {
-                for limits in [TINY, COLLIDING, HELD, Limits::of(0)] {
+                for limits in [TINY, COLLIDING, HELD, MISTAKEN, Limits::of(0)] {
                     for repeatable in [true, false] {
                         let [before, now] = [&before, &now].map(|parts| {
                             let inventory = ListedInventory::new(parts.clone()).made_at(as_of);

@@ -13,7 +13,7 @@ use super::cursor::precedence;
 use super::options::Limits;
 use super::sort::SortLimits;
 use super::testing::ListedInventory;
-use super::tests::{COLLIDING, HELD, TINY, changes, run};
+use super::tests::{COLLIDING, HELD, MISTAKEN, TINY, changes, run};
 use super::{ChangeSet, CompareOptions, Side, compare_within};
 use crate::filter::FilterRules;
 
@@ -204,7 +204,7 @@ proptest! {
         let [previous, current] = [[&shared[..], &previous].concat(), [&current[..], &shared].concat()];
         let (expected, counts) = model(&previous, &current);
         run(async {
-            for limits in [TINY, COLLIDING, HELD, Limits::of(0)] {
+            for limits in [TINY, COLLIDING, HELD, MISTAKEN, Limits::of(0)] {
                 for repeatable in [true, false] {
                     // More than one part that is opened at once would be read once too often for a listing.
                     let [before, now] = [&previous, &current].map(|entries| {

@@ -1,26 +1,25 @@
 //! Rows of a CSV data file.
 //!
-//! RFC 4180, read from a buffer that slides over the decompressed file: fields
-//! are slices of it, quotes are found by a vector search, and only a field with a
-//! doubled quote is copied. S3 quotes every field, OSS all but the bucket; both
-//! end lines with a line feed, and a key may hold one inside of its quotes. What
-//! stands between fields is a comma, or what the user of GCS has chosen.
+//! RFC 4180. S3 quotes every field, OSS all but the bucket; both end lines with a line
+//! feed, and a key may hold one inside of its quotes. What stands between fields is a
+//! comma, or what the user of GCS has chosen. A [`window`] slides over the decompressed
+//! file, [`split`] finds the fields of a row in it, and here they become entries.
+
+mod split;
+mod window;
+
+pub(crate) use split::{Fields, split_row};
+pub(crate) use window::Window;
 
 use std::io::Read;
 
 use stocktake_core::EntryBatch;
 
 use crate::fault::{Fault, Result};
-use crate::header::{Header, sniff};
-use crate::manifest::Dialect;
 use crate::rows::{BatchBuilder, flags};
 use crate::rules::{Claims, RowRules, Standing, etag_is, impossible};
 use crate::schema::{Field, Schema};
 use crate::text::{parse_bool, parse_size};
-
-/// What the buffer holds at first, and the most that a row may take.
-const BUFFER_BYTES: usize = 256 << 10;
-const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// Reads batches of objects from the decompressed text of a data file.
 #[derive(Debug)]
@@ -33,18 +32,6 @@ pub(crate) struct CsvReader<R> {
     /// Rows decoded, of which so many are of folders.
     row: u64,
     folders: u64,
-}
-
-/// The part of a file that is being decoded.
-#[derive(Debug)]
-pub(crate) struct Window<R> {
-    input: R,
-    buffer: Vec<u8>,
-    /// What of the buffer was read from the input and not yet decoded.
-    begin: usize,
-    end: usize,
-    at_start: bool,
-    at_end: bool,
 }
 
 /// Where the columns are that are read.
@@ -94,33 +81,6 @@ impl Columns {
     }
 }
 
-/// The fields of one row: ranges of the row's bytes, or of the text that unescaping gave.
-#[derive(Debug, Default)]
-pub(crate) struct Fields {
-    ranges: Vec<(u32, u32, bool)>,
-    unescaped: Vec<u8>,
-}
-
-impl Fields {
-    #[inline]
-    pub(crate) fn get<'a>(&'a self, row: &'a [u8], index: usize) -> &'a [u8] {
-        let (start, end, escaped) = self.ranges[index];
-        let text = if escaped { &self.unescaped[..] } else { row };
-        &text[start as usize..end as usize]
-    }
-
-    /// How many fields the row has.
-    pub(crate) fn count(&self) -> usize {
-        self.ranges.len()
-    }
-
-    /// All fields of a row, as names of columns.
-    pub(crate) fn texts(&self, row: &[u8]) -> Vec<String> {
-        let fields = (0..self.ranges.len()).map(|index| self.get(row, index));
-        fields.map(|field| String::from_utf8_lossy(field).trim().to_owned()).collect()
-    }
-}
-
 impl<R: Read> CsvReader<R> {
     /// Reads the rows of a file. Its columns are those of `schema`, unless it is
     /// of a cloud whose files name their columns themselves.
@@ -157,161 +117,6 @@ impl<R: Read> CsvReader<R> {
     }
 }
 
-impl<R: Read> Window<R> {
-    /// Stands before the first row of a file.
-    pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; BUFFER_BYTES], begin: 0, end: 0, at_start: true, at_end: false }
-    }
-
-    /// Takes the row that comes next and is not blank, and finds its fields; `None` at the end.
-    pub(crate) fn next_row(&mut self, delimiter: u8, fields: &mut Fields) -> Result<Option<&[u8]>> {
-        loop {
-            let Some(length) = split_row(&self.buffer[self.begin..self.end], self.at_end, delimiter, fields)? else {
-                if self.at_end {
-                    return Ok(None);
-                }
-                self.fill()?;
-                continue;
-            };
-            let row = self.begin..self.begin + length;
-            self.begin = row.end;
-            if !is_blank(&self.buffer[row.clone()]) {
-                return Ok(Some(&self.buffer[row]));
-            }
-        }
-    }
-
-    /// Passes over the row that names the columns, if there is one.
-    fn take_header(&mut self, dialect: Dialect) -> Result<Header> {
-        loop {
-            self.fill().map_err(|fault| fault.within("its first row"))?;
-            if let Some(header) = sniff(&self.buffer[self.begin..self.end], self.at_end, dialect)? {
-                self.begin += header.length;
-                return Ok(header);
-            }
-            if self.at_end {
-                return Err(Fault::corrupt("its first row does not end"));
-            }
-        }
-    }
-
-    /// Reads more of the file behind what is not yet decoded.
-    fn fill(&mut self) -> Result<()> {
-        self.buffer.copy_within(self.begin..self.end, 0);
-        (self.begin, self.end) = (0, self.end - self.begin);
-        if self.end == self.buffer.len() {
-            if self.end >= MAX_ROW_BYTES {
-                return Err(Fault::corrupt(format!("it has more than {MAX_ROW_BYTES} bytes")));
-            }
-            self.buffer.resize((self.end * 2).min(MAX_ROW_BYTES), 0);
-        }
-        while self.end < self.buffer.len() {
-            match self.input.read(&mut self.buffer[self.end..]) {
-                Ok(0) => {
-                    self.at_end = true;
-                    break;
-                }
-                Ok(count) => self.end += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(unreadable(&error)),
-            }
-        }
-        // A mark of the byte order would stick to the first field.
-        if std::mem::take(&mut self.at_start) && self.buffer[..self.end].starts_with(b"\xef\xbb\xbf") {
-            self.begin = 3;
-        }
-        Ok(())
-    }
-}
-
-/// What a failure of the decompressed input means.
-fn unreadable(error: &std::io::Error) -> Fault {
-    if error.kind() == std::io::ErrorKind::UnexpectedEof {
-        Fault::corrupt("the file is cut short")
-    } else {
-        Fault::corrupt(format!("the file can't be decompressed: {error}"))
-    }
-}
-
-/// A line without anything on it, which some writers leave at the end.
-fn is_blank(row: &[u8]) -> bool {
-    matches!(row, b"" | b"\n" | b"\r\n")
-}
-
-/// Splits the row at the start of `bytes` into fields, and tells its length with the end of line.
-///
-/// `None` when the row does not end in `bytes`, unless this is the `last` of the
-/// file, which may do without an end of line; then `None` says that nothing is left.
-pub(crate) fn split_row(bytes: &[u8], last: bool, delimiter: u8, fields: &mut Fields) -> Result<Option<usize>> {
-    fields.ranges.clear();
-    fields.unescaped.clear();
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let mut at = 0;
-    loop {
-        let end = match bytes.get(at) {
-            Some(b'"') => quoted_field(bytes, at + 1, last, fields)?,
-            _ => plain_field(bytes, at, last, delimiter, fields),
-        };
-        let Some(end) = end else { return Ok(None) };
-        at = match &bytes[end..] {
-            [next, ..] if *next == delimiter => end + 1,
-            [b'\n', ..] => return Ok(Some(end + 1)),
-            [b'\r', b'\n', ..] => return Ok(Some(end + 2)),
-            [] if last => return Ok(Some(end)),
-            [] | [b'\r'] if !last => return Ok(None),
-            _ => return Err(Fault::corrupt("text follows a closing quote")),
-        };
-    }
-}
-
-/// Takes the field that begins at `start` behind its quote; tells where its closing quote ends.
-#[inline]
-fn quoted_field(bytes: &[u8], start: usize, last: bool, fields: &mut Fields) -> Result<Option<usize>> {
-    let mut from = start;
-    let mut copied: Option<u32> = None;
-    loop {
-        let Some(found) = bytes.get(from..).and_then(|rest| memchr::memchr(b'"', rest)) else {
-            return if last { Err(Fault::corrupt("a quote is not closed")) } else { Ok(None) };
-        };
-        let quote = from + found;
-        if bytes.get(quote + 1) == Some(&b'"') {
-            // A doubled quote stands for one: keep the first, go on behind the second.
-            copied.get_or_insert(fields.unescaped.len() as u32);
-            fields.unescaped.extend_from_slice(&bytes[from..=quote]);
-            from = quote + 2;
-            continue;
-        }
-        if quote + 1 == bytes.len() && !last {
-            return Ok(None);
-        }
-        fields.ranges.push(match copied {
-            None => (start as u32, quote as u32, false),
-            Some(begin) => {
-                fields.unescaped.extend_from_slice(&bytes[from..quote]);
-                (begin, fields.unescaped.len() as u32, true)
-            }
-        });
-        return Ok(Some(quote + 1));
-    }
-}
-
-/// Takes the field without quotes that begins at `start`; tells where it ends.
-#[inline]
-fn plain_field(bytes: &[u8], start: usize, last: bool, delimiter: u8, fields: &mut Fields) -> Option<usize> {
-    let found = bytes.get(start..).and_then(|rest| memchr::memchr2(delimiter, b'\n', rest));
-    let end = match found {
-        Some(length) => start + length,
-        None if last => bytes.len(),
-        None => return None,
-    };
-    let ends_line = bytes.get(end) != Some(&delimiter);
-    let end = if ends_line && end > start && bytes[end - 1] == b'\r' { end - 1 } else { end };
-    fields.ranges.push((start as u32, end as u32, false));
-    Some(end)
-}
-
 /// Appends the entry of a row, if it is one that is read.
 #[inline]
 fn take_row(
@@ -321,8 +126,8 @@ fn take_row(
     fields: &Fields,
     batch: &mut BatchBuilder,
 ) -> Result<Standing> {
-    if fields.ranges.len() != columns.count {
-        let count = fields.ranges.len();
+    if fields.count() != columns.count {
+        let count = fields.count();
         return Err(Fault::corrupt(format!("it has {count} fields, the schema {}", columns.count)));
     }
     let field = |index: usize| fields.get(row, index);
@@ -378,6 +183,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use stocktake_core::{Entry, InventoryFormat};
+
+    use crate::manifest::Dialect;
 
     const PLAIN: &str =
         "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass, IsMultipartUploaded, EncryptionStatus";
@@ -571,46 +378,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn fields_are_those_of_a_standard_parser(text in "([a\",\r\n]|\"\"){0,60}") {
-            let mut standard = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-            let expected: Vec<Vec<Vec<u8>>> = standard.byte_records()
-                .map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect())
-                .collect();
-            let (mut at, mut fields, mut rows) = (0, Fields::default(), Vec::new());
-            loop {
-                match split_row(&text.as_bytes()[at..], true, b',', &mut fields) {
-                    Ok(Some(length)) => {
-                        let row = &text.as_bytes()[at..at + length];
-                        if !is_blank(row) {
-                            rows.push((0..fields.ranges.len()).map(|i| fields.get(row, i).to_vec()).collect::<Vec<_>>());
-                        }
-                        at += length;
-                    }
-                    Ok(None) => break,
-                    // What is malformed is refused here, where the standard parser guesses.
-                    Err(_) => return Ok(()),
-                }
-            }
-            // It also takes a lone carriage return for an end of line, which no cloud writes.
-            if !text.replace("\r\n", "\n").contains('\r') {
-                prop_assert_eq!(rows, expected);
-            }
-        }
-
-        #[test]
-        fn rows_split_the_same_however_they_arrive(text in "([a\",\n]|\r\n|\"\"){0,60}", cut: prop::sample::Index) {
-            let mut fields = Fields::default();
-            let whole = split_row(text.as_bytes(), true, b',', &mut fields);
-            let ranges = fields.ranges.clone();
-            let cut = cut.index(text.len() + 1);
-            // What is decided on a part of the text stays so.
-            if let Ok(Some(length)) = split_row(&text.as_bytes()[..cut], false, b',', &mut fields) {
-                prop_assert_eq!(whole, Ok(Some(length)));
-                prop_assert_eq!(&fields.ranges, &ranges);
-            }
-        }
-
         #[test]
         fn small_pieces_give_the_same_entries(keys in prop::collection::vec("[a-z\",\n]{1,20}", 0..30), piece in 1..7_usize) {
             let text: String = keys.iter()
