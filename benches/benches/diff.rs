@@ -13,8 +13,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use stocktake::compare::{CompareOptions, Side, compare};
 use stocktake::{
-    BATCH_ROWS, EntryBatch, Inventory, InventoryFormat, InventoryInfo, InventoryVersions, KeyFilter, Location, Result,
-    SeededEntropy, Timestamp, keep_wanted,
+    BATCH_ROWS, EntryBatch, Inventory, InventoryFormat, InventoryInfo, KeyFilter, Location, Result, SeededEntropy,
+    Timestamp, keep_wanted,
 };
 use stocktake_benches::Layout;
 use tokio_util::sync::CancellationToken;
@@ -44,17 +44,8 @@ impl InMemory {
         }
         let parts: Vec<Arc<[EntryBatch]>> = parts.into_iter().map(Into::into).collect();
         let info = InventoryInfo {
-            location: Location::new("memory"),
-            created: Timestamp::default(),
-            bucket: String::new(),
-            format: InventoryFormat::Csv,
             files: parts.len() as u64,
-            bytes: 0,
-            fields: Vec::new(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(Location::new("memory"), InventoryFormat::Csv, Timestamp::default())
         };
         Arc::new(Self { info, parts })
     }

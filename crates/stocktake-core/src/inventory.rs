@@ -155,6 +155,26 @@ pub struct InventoryInfo {
     pub repeatable: bool,
 }
 
+impl InventoryInfo {
+    /// An inventory of current objects that is ready and can be read again: with no files,
+    /// fields or bucket yet. What else is known is put in its fields.
+    pub fn new(location: Location, format: InventoryFormat, created: Timestamp) -> Self {
+        Self {
+            location,
+            configuration: String::new(),
+            created,
+            bucket: String::new(),
+            format,
+            files: 0,
+            bytes: 0,
+            fields: Vec::new(),
+            versions: InventoryVersions::Current,
+            not_ready: None,
+            repeatable: true,
+        }
+    }
+}
+
 /// How an inventory is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -70,21 +70,15 @@ pub(crate) async fn remove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stocktake_core::{InventoryVersions, Timestamp};
+    use stocktake_core::Timestamp;
 
     fn info(location: &str, created: i64) -> InventoryInfo {
         InventoryInfo {
-            location: Location::new(location),
             configuration: location.rsplitn(3, '/').last().unwrap().to_owned(),
-            created: Timestamp::from_millis(created),
             bucket: "photos".into(),
-            format: InventoryFormat::Csv,
             files: 1,
             bytes: 1,
-            fields: Vec::new(),
-            versions: InventoryVersions::Current,
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(Location::new(location), InventoryFormat::Csv, Timestamp::from_millis(created))
         }
     }
 

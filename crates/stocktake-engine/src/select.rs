@@ -166,17 +166,11 @@ mod tests {
 
     fn info(name: &str, created: i64) -> InventoryInfo {
         InventoryInfo {
-            location: Location::new(name),
-            created: Timestamp::from_millis(created),
             bucket: "photos".into(),
-            format: InventoryFormat::Csv,
             files: 1,
             bytes: 1,
             fields: ["Bucket", "Key", "Size", "LastModifiedDate", "ETag", "StorageClass"].map(String::from).to_vec(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(Location::new(name), InventoryFormat::Csv, Timestamp::from_millis(created))
         }
     }
 

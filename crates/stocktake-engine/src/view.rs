@@ -258,22 +258,15 @@ pub async fn probe_listing(listing: &dyn Inventory, clock: &dyn Clock) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stocktake_core::{InventoryFormat, InventoryVersions, Location};
+    use stocktake_core::{InventoryFormat, Location};
 
     fn facts(last_objects: Option<u64>, probe: ListingProbe) -> ViewFacts {
         let created = Timestamp::parse_rfc3339("2026-03-01T01:00:00Z").unwrap();
         let info = InventoryInfo {
-            location: Location::new("inv/manifest.json"),
-            created,
             bucket: "photos".into(),
-            format: InventoryFormat::Csv,
             files: 3,
             bytes: 1_000,
-            fields: Vec::new(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(Location::new("inv/manifest.json"), InventoryFormat::Csv, created)
         };
         let now = Timestamp::from_millis(created.as_millis() + 5 * 3_600_000);
         let budget = ListingBudget { price_per_thousand: Some(0.005), ..ListingBudget::default() };

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use stocktake_core::{
-    Entry, EntryFlags, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions, Location,
-    Provenance, Result, Row,
+    Entry, EntryFlags, Inventory, InventoryFormat, InventoryInfo, InventoryReader, Location, Provenance, Result, Row,
 };
 use stocktake_engine::{JobStatus, OnArchived, OnChanged};
 use stocktake_testkit::wrappers::{FaultySource, SourceFault};
@@ -75,17 +74,12 @@ impl Inventory for Claims {
 /// The entries of the bucket as they are now, as an inventory of later.
 fn claims(world: &World) -> Claims {
     let info = InventoryInfo {
-        location: Location::new("claims"),
-        created: stocktake_core::Clock::now(&*support::clock()),
         bucket: "photos".into(),
-        format: InventoryFormat::Listing,
-        files: 0,
-        bytes: 0,
-        fields: Vec::new(),
-        versions: InventoryVersions::Current,
-        configuration: String::new(),
-        not_ready: None,
-        repeatable: true,
+        ..InventoryInfo::new(
+            Location::new("claims"),
+            InventoryFormat::Listing,
+            stocktake_core::Clock::now(&*support::clock()),
+        )
     };
     Claims(info, world.bucket.entries())
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use stocktake_core::{
     BATCH_ROWS, Clock, ETagRef, EntryBatch, EntryFlags, EntryRef, Error, Inventory, InventoryFormat, InventoryInfo,
-    InventoryReader, InventoryVersions, KeyFilter, Result, keep_wanted,
+    InventoryReader, KeyFilter, Result, keep_wanted,
 };
 
 use crate::blocking::{self, Sender};
@@ -70,17 +70,9 @@ impl FsListing {
         })
         .await?;
         Ok(InventoryInfo {
-            location,
-            created: self.clock.now(),
-            bucket: String::new(),
-            format: InventoryFormat::Listing,
-            files: 0,
-            bytes: 0,
             fields: ["Key", "Size", "LastModifiedDate", "ETag", "StorageClass"].map(str::to_owned).to_vec(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
             repeatable: false,
+            ..InventoryInfo::new(location, InventoryFormat::Listing, self.clock.now())
         })
     }
 }

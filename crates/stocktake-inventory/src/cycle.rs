@@ -184,21 +184,20 @@ pub(crate) fn span(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stocktake_core::{InventoryFormat, InventoryVersions, Location};
+    use stocktake_core::{InventoryFormat, Location};
 
     fn info(configuration: &str, hours: i64) -> InventoryInfo {
+        let location = Location::new(format!("s3://inv/photos/{configuration}/{hours}/manifest.json"));
         InventoryInfo {
-            location: Location::new(format!("s3://inv/photos/{configuration}/{hours}/manifest.json")),
-            created: Timestamp::from_millis(1_772_326_800_000 + hours * 3_600_000),
             configuration: configuration.to_owned(),
             bucket: "photos".into(),
-            format: InventoryFormat::Csv,
             files: 1,
             bytes: 1,
-            fields: Vec::new(),
-            versions: InventoryVersions::Current,
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(
+                location,
+                InventoryFormat::Csv,
+                Timestamp::from_millis(1_772_326_800_000 + hours * 3_600_000),
+            )
         }
     }
 

@@ -483,34 +483,20 @@ impl Report {
 fn info(manifest: &InventoryManifest, location: Location, schema: Option<&Schema>, found: String) -> InventoryInfo {
     let stated = manifest.source_bucket.clone();
     InventoryInfo {
-        location,
-        created: manifest.created,
         bucket: if stated.is_empty() { found } else { stated },
-        format: manifest.format,
         files: manifest.files.len() as u64,
         bytes: manifest.data_bytes(),
         fields: schema.map(|schema| schema.columns().to_vec()).unwrap_or_default(),
         versions: schema.map_or(InventoryVersions::Current, Schema::versions),
-        configuration: String::new(),
-        not_ready: None,
-        repeatable: true,
+        ..InventoryInfo::new(location, manifest.format, manifest.created)
     }
 }
 
 fn unreadable_info(name: &str, location: Location, not_ready: Option<String>, fault: &Fault) -> InventoryInfo {
     tracing::warn!(inventory = %location, %fault, "a manifest can't be read");
     InventoryInfo {
-        location,
-        created: names::named_time(name).unwrap_or_default(),
-        bucket: String::new(),
-        format: InventoryFormat::Csv,
-        files: 0,
-        bytes: 0,
-        fields: Vec::new(),
-        versions: InventoryVersions::Current,
-        configuration: String::new(),
         not_ready,
-        repeatable: true,
+        ..InventoryInfo::new(location, InventoryFormat::Csv, names::named_time(name).unwrap_or_default())
     }
 }
 

@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 use stocktake_core::{
     BATCH_ROWS, Clock, ETag, Entry, EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader,
-    InventoryVersions, KeyFilter, Location, ObjectKey, Result, Timestamp, keep_wanted,
+    KeyFilter, Location, ObjectKey, Result, Timestamp, keep_wanted,
 };
 
 use crate::error::failure;
@@ -105,17 +105,10 @@ impl ObjectStoreListing {
 
     fn info(&self) -> InventoryInfo {
         InventoryInfo {
-            location: self.location.clone(),
-            created: self.clock.now(),
             bucket: self.bucket.clone(),
-            format: InventoryFormat::Listing,
-            files: 0,
-            bytes: 0,
             fields: self.objects.fields().iter().map(|field| (*field).to_owned()).collect(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
             repeatable: false,
+            ..InventoryInfo::new(self.location.clone(), InventoryFormat::Listing, self.clock.now())
         }
     }
 }

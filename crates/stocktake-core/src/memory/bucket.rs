@@ -16,8 +16,8 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use super::Ticker;
 use crate::{
     Attributes, BATCH_ROWS, ETag, Entry, EntryBatch, Error, IfExists, Inventory, InventoryFormat, InventoryInfo,
-    InventoryReader, InventoryVersions, KeyFilter, Location, MAX_KEY_BYTES, NewObject, ObjectKey, ObjectRead, Result,
-    Source, Target, TargetObject, Timestamp, Wanted, keep_wanted,
+    InventoryReader, KeyFilter, Location, MAX_KEY_BYTES, NewObject, ObjectKey, ObjectRead, Result, Source, Target,
+    TargetObject, Timestamp, Wanted, keep_wanted,
 };
 
 const CLASS: &str = "STANDARD";
@@ -107,17 +107,9 @@ impl MemoryBucket {
 
     fn listing(&self) -> InventoryInfo {
         InventoryInfo {
-            location: self.location(),
-            created: self.state().ticker.tick(),
             bucket: self.name.to_string(),
-            format: InventoryFormat::Listing,
-            files: 0,
-            bytes: 0,
             fields: ["Key", "Size", "LastModifiedDate", "ETag", "StorageClass"].map(str::to_owned).to_vec(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(self.location(), InventoryFormat::Listing, self.state().ticker.tick())
         }
     }
 }

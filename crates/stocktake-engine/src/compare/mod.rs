@@ -6,8 +6,9 @@
 //!
 //! - Sides that ascend, file by file or in files that overlap a little, are merged
 //!   while they are read, with nothing put down.
-//! - Where one does not, equal rows are matched by hashes, sixteen bytes a row in
-//!   memory or in temporary files, and only the others are sorted and compared.
+//! - Where one does not, equal rows are matched by hashes, some eight bytes for each row of
+//!   one side in memory, or sixteen for each of both in temporary files, and only the others
+//!   are sorted and compared.
 //! - A side that stands alone or can't be read twice is sorted in temporary files.
 //!
 //! Which road is taken is found out by reading; the result is the same, since one

@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream};
 use proptest::prelude::*;
 use stocktake_core::{
     Change, ChangeClass, ChangeCounts, ETag, Entry, EntryBatch, EntryFlags, Error, Inventory, InventoryFormat,
-    InventoryInfo, InventoryVersions, KeyFilter, Location, ObjectKey, Result, Timestamp, keep_wanted,
+    InventoryInfo, KeyFilter, Location, ObjectKey, Result, Timestamp, keep_wanted,
 };
 
 use super::cursor::precedence;
@@ -32,17 +32,13 @@ pub(super) struct ListedInventory {
 impl ListedInventory {
     pub(super) fn new(parts: Vec<Vec<Entry>>) -> Self {
         let info = InventoryInfo {
-            location: Location::new("memory://inventory"),
-            created: Timestamp::from_millis(AS_OF),
             bucket: "bucket".into(),
-            format: InventoryFormat::Csv,
             files: parts.len() as u64,
-            bytes: 0,
-            fields: Vec::new(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(
+                Location::new("memory://inventory"),
+                InventoryFormat::Csv,
+                Timestamp::from_millis(AS_OF),
+            )
         };
         Self { info, parts, batch_rows: 3, failing_part: None, reads: AtomicUsize::new(0) }
     }

@@ -20,7 +20,7 @@ mod sort;
 mod table;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use stocktake_core::{Error, InventoryFormat, InventoryInfo, InventoryVersions, Location, Result, Timestamp};
+use stocktake_core::{Error, InventoryFormat, InventoryInfo, Location, Result, Timestamp};
 
 use crate::discovery::{Candidate, discover, discover_deltas};
 use crate::fault::Fault;
@@ -170,17 +170,9 @@ impl Surroundings {
             Err(Problem::Unreadable(fault)) => (named(), fault.to_string()),
         };
         InventoryInfo {
-            location: delta.location.clone(),
             configuration: self.configuration.clone(),
-            created,
-            bucket: String::new(),
-            format: InventoryFormat::Csv,
-            files: 0,
-            bytes: 0,
-            fields: Vec::new(),
-            versions: InventoryVersions::Current,
             not_ready: Some(problem),
-            repeatable: true,
+            ..InventoryInfo::new(delta.location.clone(), InventoryFormat::Csv, created)
         }
     }
 
