@@ -52,6 +52,7 @@
 mod blocking;
 mod chain;
 mod columnar;
+mod columns;
 mod configuration;
 mod create;
 mod csv;

@@ -14,6 +14,7 @@ use stocktake_parquet::{
     BytesBuffer, ColumnInfo, ColumnKind, FileMeta, FileOptions, FlatReader, Nulls, Selection, TimeUnit,
 };
 
+use crate::columns::Columns;
 use crate::fault::{Fault, Result};
 use crate::manifest::Dialect;
 use crate::rows::{BatchBuilder, flags};
@@ -25,32 +26,12 @@ pub(crate) struct ParquetReader<R> {
     reader: FlatReader<R>,
     rules: RowRules,
     columns: Columns,
+    time_unit: TimeUnit,
     wanted: Option<KeyFilter>,
     /// Rows in the batches before, of which so many are of folders.
     row: u64,
     folders: u64,
     scratch: Scratch,
-}
-
-/// Where the columns are that are read, as numbers for the reader.
-struct Columns {
-    bucket: Option<usize>,
-    key: usize,
-    version: Option<usize>,
-    latest: Option<usize>,
-    delete_marker: Option<usize>,
-    size: usize,
-    last_modified: usize,
-    time_unit: TimeUnit,
-    etag: usize,
-    class: usize,
-    multipart: Option<usize>,
-    encryption: Option<usize>,
-    deleted: Option<usize>,
-    deleted_time: Option<usize>,
-    snapshot: Option<usize>,
-    folder: Option<usize>,
-    content_md5: Option<usize>,
 }
 
 /// Buffers that are used from batch to batch.
@@ -97,46 +78,18 @@ impl<R: ChunkReader> ParquetReader<R> {
         let schema = footer_schema(&meta, rules.dialect)?;
         schema.check_required()?;
         let mut wanted = Vec::new();
-        let mut place = |field: Field, kinds: &[ColumnKind]| -> Result<Option<usize>> {
+        let place = |field: Field| {
             let Some(column) = schema.place(field).and_then(|place| meta.columns().get(place)) else {
                 return Ok(None);
             };
-            check_kind(column, kinds)?;
+            check_kind(column, kinds_of(field, rules.dialect))?;
             wanted.push(column.id);
             Ok(Some(wanted.len() - 1))
         };
-        let required = |place: Option<usize>, field: Field| place.ok_or(Fault::MissingField(field.name(rules.dialect)));
-        const BYTES: &[ColumnKind] = &[ColumnKind::Bytes];
-        const INTEGERS: &[ColumnKind] = &[ColumnKind::I64, ColumnKind::I32];
-        const TIMES: &[ColumnKind] = &[ColumnKind::I64, ColumnKind::Fixed(12)];
-        const BOOLS: &[ColumnKind] = &[ColumnKind::Bool];
-        const TRUTHS: &[ColumnKind] = &[ColumnKind::Bool, ColumnKind::Bytes];
-        const ANY: &[ColumnKind] =
-            &[ColumnKind::Bytes, ColumnKind::I64, ColumnKind::I32, ColumnKind::Bool, ColumnKind::Fixed(12)];
-        // A generation of GCS is a number.
-        let versions: &[ColumnKind] =
-            if rules.dialect == Dialect::Gcs { &[ColumnKind::Bytes, ColumnKind::I64] } else { BYTES };
-        let columns = Columns {
-            bucket: place(Field::Bucket, BYTES)?,
-            key: required(place(Field::Key, BYTES)?, Field::Key)?,
-            version: place(Field::VersionId, versions)?,
-            latest: place(Field::IsLatest, TRUTHS)?,
-            delete_marker: place(Field::IsDeleteMarker, TRUTHS)?,
-            size: required(place(Field::Size, INTEGERS)?, Field::Size)?,
-            last_modified: required(place(Field::LastModified, TIMES)?, Field::LastModified)?,
-            time_unit: time_unit(&meta, &schema)?,
-            etag: required(place(Field::ETag, BYTES)?, Field::ETag)?,
-            class: required(place(Field::Class, BYTES)?, Field::Class)?,
-            multipart: place(Field::IsMultipart, BOOLS)?,
-            encryption: place(Field::Encryption, BYTES)?,
-            deleted: place(Field::IsDeleted, TRUTHS)?,
-            deleted_time: place(Field::DeletedTime, ANY)?,
-            snapshot: place(Field::Snapshot, ANY)?,
-            folder: place(Field::IsFolder, TRUTHS)?,
-            content_md5: place(Field::ContentMd5, BYTES)?,
-        };
+        let columns = Columns::find(rules.dialect, place)?;
+        let time_unit = time_unit(&meta, &schema);
         let reader = FlatReader::new(Arc::new(file), &meta, &wanted, Selection::all(&meta), BATCH_ROWS)?;
-        Ok(Self { reader, rules, columns, wanted: None, row: 0, folders: 0, scratch: Scratch::default() })
+        Ok(Self { reader, rules, columns, time_unit, wanted: None, row: 0, folders: 0, scratch: Scratch::default() })
     }
 
     /// Leaves out the rows whose keys are not wanted; of them no more than the key is decoded.
@@ -320,7 +273,7 @@ impl<R: ChunkReader> ParquetReader<R> {
         let Scratch { integers, nulls, live, .. } = &mut self.scratch;
         let name = Field::LastModified.name(self.rules.dialect);
         let missing = || Fault::corrupt(format!("a {name} is null"));
-        if self.columns.time_unit == TimeUnit::Int96 {
+        if self.time_unit == TimeUnit::Int96 {
             let mut row = 0;
             return self.reader.visit(self.columns.last_modified, |time| {
                 if is_live(live, row) {
@@ -335,7 +288,7 @@ impl<R: ChunkReader> ParquetReader<R> {
             return Err(missing());
         }
         let times = &mut batch.rest.last_modified;
-        match self.columns.time_unit {
+        match self.time_unit {
             TimeUnit::Nanos => extend_live(times, integers, live, |time| time.div_euclid(1_000_000)),
             TimeUnit::Micros => extend_live(times, integers, live, |time| time.div_euclid(1_000)),
             TimeUnit::Millis | TimeUnit::Int96 => extend_live(times, integers, live, |time| *time),
@@ -345,7 +298,7 @@ impl<R: ChunkReader> ParquetReader<R> {
 
     fn take_etags(&mut self, batch: &mut BatchBuilder) -> Result<()> {
         let Scratch { live, nulls, etags, marks, .. } = &mut self.scratch;
-        if self.columns.content_md5.is_some() {
+        if self.columns.md5.is_some() {
             // They are compared with the digests that another column has.
             self.reader.bytes(self.columns.etag, etags, nulls)?;
             let mut taken = etags.iter().enumerate().filter(|(row, _)| is_live(live, *row));
@@ -397,7 +350,7 @@ impl<R: ChunkReader> ParquetReader<R> {
             let known: Vec<bool> = names.iter().map(|status| self.rules.etag_is_md5(status)).collect();
             md5.iter_mut().zip(codes.iter()).for_each(|(md5, code)| *md5 = known[*code as usize]);
         }
-        if let Some(column) = self.columns.content_md5 {
+        if let Some(column) = self.columns.md5 {
             let mut rows = md5.iter_mut().zip(etags.iter());
             self.reader.visit(column, |digest| {
                 if let (Some((md5, etag)), Some(digest)) = (rows.next(), digest) {
@@ -468,6 +421,22 @@ fn is_marker(marks: &[EntryFlags], row: usize) -> bool {
     marks.get(row).is_some_and(|marks| marks.is_delete_marker())
 }
 
+/// What a column of this field may hold.
+fn kinds_of(field: Field, dialect: Dialect) -> &'static [ColumnKind] {
+    use ColumnKind::{Bool, Bytes, Fixed, I32, I64};
+    match field {
+        Field::Size => &[I64, I32],
+        Field::LastModified => &[I64, Fixed(12)],
+        Field::IsMultipart => &[Bool],
+        Field::IsLatest | Field::IsDeleteMarker | Field::IsDeleted | Field::IsFolder => &[Bool, Bytes],
+        // All that counts is whether they are there.
+        Field::DeletedTime | Field::Snapshot => &[Bytes, I64, I32, Bool, Fixed(12)],
+        // A generation of GCS is a number.
+        Field::VersionId if dialect == Dialect::Gcs => &[Bytes, I64],
+        _ => &[Bytes],
+    }
+}
+
 fn check_kind(column: &ColumnInfo, kinds: &[ColumnKind]) -> Result<()> {
     if kinds.contains(&column.kind) {
         return Ok(());
@@ -476,9 +445,9 @@ fn check_kind(column: &ColumnInfo, kinds: &[ColumnKind]) -> Result<()> {
 }
 
 /// The unit of the modification times; milliseconds where the file does not say, as S3 documents.
-fn time_unit(meta: &FileMeta, schema: &Schema) -> Result<TimeUnit> {
+fn time_unit(meta: &FileMeta, schema: &Schema) -> TimeUnit {
     let column = schema.place(Field::LastModified).and_then(|place| meta.columns().get(place));
-    Ok(column.and_then(|column| column.time_unit).unwrap_or(TimeUnit::Millis))
+    column.and_then(|column| column.time_unit).unwrap_or(TimeUnit::Millis)
 }
 
 /// Milliseconds since 1970 of nanoseconds in the day and a Julian day.

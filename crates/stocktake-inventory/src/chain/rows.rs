@@ -13,8 +13,10 @@
 
 use std::io::Read;
 
+use crate::columns;
 use crate::csv::{Fields, Window};
 use crate::fault::{Fault, Result};
+use crate::manifest::Dialect;
 use crate::rows::flags;
 use crate::rules::{RowRules, impossible};
 use crate::schema::{Field, Schema};
@@ -26,16 +28,7 @@ use super::record::{Facts, Kind, MAX_SEQUENCE_BYTES, Record};
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     names: Vec<String>,
-    bucket: Option<usize>,
-    key: usize,
-    version: Option<usize>,
-    delete_marker: Option<usize>,
-    size: usize,
-    last_modified: usize,
-    etag: usize,
-    class: usize,
-    multipart: Option<usize>,
-    encryption: Option<usize>,
+    object: columns::Columns,
     /// Sequence number, type and time.
     event: [usize; 3],
 }
@@ -46,21 +39,11 @@ impl Columns {
     /// # Errors
     /// [`Fault::MissingField`].
     pub(super) fn new(schema: &Schema) -> Result<Self> {
-        schema.check_required()?;
         let [sequence, kind, time] =
             [Field::Sequence, Field::RecordType, Field::RecordTime].map(|field| schema.required(field));
         Ok(Self {
             names: schema.columns().to_vec(),
-            bucket: schema.place(Field::Bucket),
-            key: schema.required(Field::Key)?,
-            version: schema.place(Field::VersionId),
-            delete_marker: schema.place(Field::IsDeleteMarker),
-            size: schema.required(Field::Size)?,
-            last_modified: schema.required(Field::LastModified)?,
-            etag: schema.required(Field::ETag)?,
-            class: schema.required(Field::Class)?,
-            multipart: schema.place(Field::IsMultipart),
-            encryption: schema.place(Field::Encryption),
+            object: columns::Columns::of_rows(schema, Dialect::Oss)?,
             event: [sequence?, kind?, time?],
         })
     }
@@ -119,11 +102,11 @@ impl Row<'_> {
         if count != columns.names.len() {
             return Err(Fault::corrupt(format!("it has {count} fields, the schema {}", columns.names.len())));
         }
-        if let Some(bucket) = columns.bucket {
+        if let Some(bucket) = columns.object.bucket {
             self.rules.check_bucket(self.field(bucket))?;
         }
         let mut key = Vec::new();
-        self.rules.take_key(self.field(columns.key), &mut key)?;
+        self.rules.take_key(self.field(columns.object.key), &mut key)?;
         if key.is_empty() || key.len() > stocktake_core::MAX_KEY_BYTES {
             return Err(Fault::corrupt(format!("its key has {} bytes", key.len())));
         }
@@ -132,7 +115,7 @@ impl Row<'_> {
             Kind::Removed | Kind::Marked => None,
             _ => Some(self.facts()?),
         };
-        let version = columns.version.map_or(&b""[..], |column| self.field(column));
+        let version = columns.object.version.map_or(&b""[..], |column| self.field(column));
         let version = std::str::from_utf8(version).map_err(|_| Fault::corrupt("its version id is not text"))?;
         Ok(Record { key, sequence: sequence.to_vec(), time, kind, version: version.to_owned(), facts })
     }
@@ -158,7 +141,7 @@ impl Row<'_> {
     }
 
     fn is_marker(&self) -> Result<bool> {
-        self.truth(self.columns.delete_marker)
+        self.truth(self.columns.object.delete_marker)
     }
 
     /// A truth, which is false where there is none.
@@ -170,7 +153,7 @@ impl Row<'_> {
     }
 
     fn last_modified(&self) -> Result<i64> {
-        let text = self.field(self.columns.last_modified);
+        let text = self.field(self.columns.object.last_modified);
         self.rules.time(text).ok_or_else(|| impossible("LastModifiedDate", text))
     }
 
@@ -180,14 +163,15 @@ impl Row<'_> {
             let text = self.field(column);
             std::str::from_utf8(text).map(str::to_owned).map_err(|_| impossible(name, text))
         };
-        let size = self.field(self.columns.size);
-        let is_md5 = self.columns.encryption.is_some_and(|column| self.rules.etag_is_md5(self.field(column)));
+        let columns = &self.columns.object;
+        let size = self.field(columns.size);
+        let is_md5 = columns.encryption.is_some_and(|column| self.rules.etag_is_md5(self.field(column)));
         Ok(Facts {
             size: parse_size(size).ok_or_else(|| impossible("Size", size))?,
             last_modified: self.last_modified()?,
-            etag: text(self.columns.etag, "ETag")?,
-            class: text(self.columns.class, "StorageClass")?,
-            flags: flags(self.truth(self.columns.multipart)?, is_md5),
+            etag: text(columns.etag, "ETag")?,
+            class: text(columns.class, "StorageClass")?,
+            flags: flags(self.truth(columns.multipart)?, is_md5),
         })
     }
 }
@@ -197,7 +181,6 @@ mod tests {
     use stocktake_core::InventoryFormat;
 
     use super::*;
-    use crate::manifest::Dialect;
 
     const SCHEMA: &str = "Bucket, Key, VersionId, IsDeleteMarker, Size, StorageClass, LastModifiedDate, ETag, \
         SequenceNumber, RecordType, RecordTimestamp, Requester";

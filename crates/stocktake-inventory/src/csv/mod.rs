@@ -15,6 +15,7 @@ use std::io::Read;
 
 use stocktake_core::EntryBatch;
 
+use crate::columns::Columns;
 use crate::fault::{Fault, Result};
 use crate::rows::{BatchBuilder, flags};
 use crate::rules::{Claims, RowRules, Standing, etag_is, impossible};
@@ -27,58 +28,13 @@ pub(crate) struct CsvReader<R> {
     window: Window<R>,
     rules: RowRules,
     columns: Columns,
+    /// How many columns a row has.
+    column_count: usize,
     delimiter: u8,
     fields: Fields,
     /// Rows decoded, of which so many are of folders.
     row: u64,
     folders: u64,
-}
-
-/// Where the columns are that are read.
-#[derive(Clone, Debug)]
-struct Columns {
-    count: usize,
-    bucket: Option<usize>,
-    key: usize,
-    version: Option<usize>,
-    latest: Option<usize>,
-    delete_marker: Option<usize>,
-    size: usize,
-    last_modified: usize,
-    etag: usize,
-    class: usize,
-    multipart: Option<usize>,
-    encryption: Option<usize>,
-    deleted: Option<usize>,
-    deleted_time: Option<usize>,
-    snapshot: Option<usize>,
-    folder: Option<usize>,
-    md5: Option<usize>,
-}
-
-impl Columns {
-    fn new(schema: &Schema) -> Result<Self> {
-        schema.check_required()?;
-        Ok(Self {
-            count: schema.columns().len(),
-            bucket: schema.place(Field::Bucket),
-            key: schema.required(Field::Key)?,
-            version: schema.place(Field::VersionId),
-            latest: schema.place(Field::IsLatest),
-            delete_marker: schema.place(Field::IsDeleteMarker),
-            size: schema.required(Field::Size)?,
-            last_modified: schema.required(Field::LastModified)?,
-            etag: schema.required(Field::ETag)?,
-            class: schema.required(Field::Class)?,
-            multipart: schema.place(Field::IsMultipart),
-            encryption: schema.place(Field::Encryption),
-            deleted: schema.place(Field::IsDeleted),
-            deleted_time: schema.place(Field::DeletedTime),
-            snapshot: schema.place(Field::Snapshot),
-            folder: schema.place(Field::IsFolder),
-            md5: schema.place(Field::ContentMd5),
-        })
-    }
 }
 
 impl<R: Read> CsvReader<R> {
@@ -89,13 +45,11 @@ impl<R: Read> CsvReader<R> {
     /// [`Fault::MissingField`]; [`Fault::Corrupt`] for a header that can't be read.
     pub(crate) fn new(input: R, schema: &Schema, rules: RowRules) -> Result<Self> {
         let mut window = Window::new(input);
-        let (columns, delimiter) = if rules.dialect.has_header() {
-            let header = window.take_header(rules.dialect)?;
-            (Columns::new(&header.schema)?, header.delimiter)
-        } else {
-            (Columns::new(schema)?, b',')
-        };
-        Ok(Self { window, rules, columns, delimiter, fields: Fields::default(), row: 0, folders: 0 })
+        let header = if rules.dialect.has_header() { Some(window.take_header(rules.dialect)?) } else { None };
+        let (schema, delimiter) = header.as_ref().map_or((schema, b','), |header| (&header.schema, header.delimiter));
+        let columns = Columns::of_rows(schema, rules.dialect)?;
+        let column_count = schema.columns().len();
+        Ok(Self { window, rules, columns, column_count, delimiter, fields: Fields::default(), row: 0, folders: 0 })
     }
 
     /// How many rows were read so far, and how many of them are of folders.
@@ -110,6 +64,11 @@ impl<R: Read> CsvReader<R> {
             let in_row = |fault: Fault| fault.within(format_args!("row {place}"));
             let Some(row) = self.window.next_row(self.delimiter, &mut self.fields).map_err(in_row)? else { break };
             self.row += 1;
+            let count = self.fields.count();
+            if count != self.column_count {
+                let problem = format!("it has {count} fields, the schema {}", self.column_count);
+                return Err(in_row(Fault::corrupt(problem)));
+            }
             let standing = take_row(&self.columns, &self.rules, row, &self.fields, batch).map_err(in_row)?;
             self.folders += u64::from(standing == Standing::Folder);
         }
@@ -117,7 +76,7 @@ impl<R: Read> CsvReader<R> {
     }
 }
 
-/// Appends the entry of a row, if it is one that is read.
+/// Appends the entry of a row, if it is one that is read. It has as many fields as columns.
 #[inline]
 fn take_row(
     columns: &Columns,
@@ -126,10 +85,6 @@ fn take_row(
     fields: &Fields,
     batch: &mut BatchBuilder,
 ) -> Result<Standing> {
-    if fields.count() != columns.count {
-        let count = fields.count();
-        return Err(Fault::corrupt(format!("it has {count} fields, the schema {}", columns.count)));
-    }
     let field = |index: usize| fields.get(row, index);
     if let Some(bucket) = columns.bucket.map(field) {
         rules.check_bucket(bucket)?;
