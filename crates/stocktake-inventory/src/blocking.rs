@@ -4,13 +4,15 @@
 //! work's thread is lost: what stops early never looks complete.
 
 use std::cell::Cell;
-use std::thread::Builder;
+use std::io;
 
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 use stocktake_core::{Error, Location, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
+
+use crate::threads::DECODERS;
 
 /// How many items of a stream wait for their reader.
 const QUEUE_ITEMS: usize = 2;
@@ -28,10 +30,6 @@ pub(crate) async fn run<T: Send + 'static>(
 /// The work begins when the stream is first polled, waits while the queue is
 /// full, and is stopped at its next item once the stream is dropped. It goes on behind the
 /// first item when the second is asked for: who only has a look at the beginning pays for no more.
-///
-/// It has a thread of its own, which ends with it. The system's allocator keeps some memory for
-/// each thread: that of a thread that ended goes to the next, while that of the runtime's
-/// threads, which take turns, would be kept once for each of them, 16 MiB and more.
 pub(crate) fn stream<T: Send + 'static>(
     location: Location,
     work: impl FnOnce(&Sender<T>) -> Result<()> + Send + 'static,
@@ -39,12 +37,7 @@ pub(crate) fn stream<T: Send + 'static>(
     let start = async move {
         let (sender, receiver) = mpsc::channel(QUEUE_ITEMS);
         let (go_on, goes_on) = oneshot::channel();
-        let (finish, finished) = oneshot::channel();
-        let thread = Builder::new().name("stocktake-read".into()).spawn(move || {
-            let result = work(&Sender { items: sender, goes_on: Cell::new(Some(goes_on)) });
-            // Nobody waits for it once the stream is dropped.
-            let _ = finish.send(result);
-        });
+        let started = DECODERS.start(move || work(&Sender { items: sender, goes_on: Cell::new(Some(goes_on)) }));
         let items = stream::unfold((receiver, Some(go_on), 0_u64), |(mut receiver, mut go_on, taken)| async move {
             if taken > 0
                 && let Some(go_on) = go_on.take()
@@ -55,13 +48,7 @@ pub(crate) fn stream<T: Send + 'static>(
             let item = receiver.recv().await?;
             Some((Ok(item), (receiver, go_on, taken + 1)))
         });
-        let end = async move {
-            let result = match thread {
-                Ok(_) => finished.await.unwrap_or_else(|lost| Err(lost_thread(&location, lost))),
-                Err(refused) => Err(lost_thread(&location, refused)),
-            };
-            result.err().map(Err)
-        };
+        let end = async move { finish(&location, started).await.err().map(Err) };
         items.chain(stream::once(end).filter_map(future::ready))
     };
     stream::once(start).flatten().boxed()
@@ -79,6 +66,14 @@ impl<T> Sender<T> {
     pub(crate) fn send(&self, item: T) -> Result<()> {
         self.items.blocking_send(item).map_err(|_| Error::Cancelled)?;
         self.goes_on.take().map_or(Ok(()), |goes_on| goes_on.blocking_recv().map_err(|_| Error::Cancelled))
+    }
+}
+
+/// What work on a thread came to.
+async fn finish<T>(location: &Location, started: io::Result<oneshot::Receiver<Result<T>>>) -> Result<T> {
+    match started {
+        Ok(result) => result.await.unwrap_or_else(|lost| Err(lost_thread(location, lost))),
+        Err(refused) => Err(lost_thread(location, refused)),
     }
 }
 

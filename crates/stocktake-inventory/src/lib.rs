@@ -78,6 +78,7 @@ mod rows;
 mod rules;
 mod schema;
 mod text;
+mod threads;
 mod total;
 mod xml;
 
