@@ -8,8 +8,8 @@ use stocktake::{
     BytesColumn, Catalog, Content, ContentHash, EntryBatch, Extent, JobId, JobSummary, ManualClock, PackId, Provenance,
     Result, RowBatch, RowDelta, SnapshotId, SnapshotRecord, Timestamp, Vault,
 };
-use stocktake_testkit::conformance::catalog::{job, summary};
 use stocktake_testkit::inventories::Synthetic;
+use stocktake_testkit::states::{job, summary};
 
 const BLOCK_BYTES: u32 = 256 << 10;
 const PACK_BYTES: u32 = 64 << 20;

@@ -34,8 +34,8 @@ use stocktake_format::{
     Root, Run, SegmentRef, Slot, StateSum, VaultConfig, VaultKey, encode_document, names,
 };
 use stocktake_fuzz::{BUCKET, DOCUMENT, PARQUET_KEY, SEGMENT_KEY_NAME, VAULT, VAULT_KEYS, pack_id};
-use stocktake_testkit::conformance::catalog;
 use stocktake_testkit::inventories::{Action, History, InventorySpec, Shape, Synthetic, batches, write, write_delta};
+use stocktake_testkit::states;
 
 const MD5: &str = "0cc175b9c0f1b6a831c399e269772661";
 
@@ -216,7 +216,7 @@ fn directory_bytes() -> Vec<u8> {
 
 fn documents() {
     let json = |value: Value| value.to_string();
-    let spec = catalog::job(3, Some(job()));
+    let spec = states::job(3, Some(job()));
     seed("records", "ok-open", serde_json::to_vec(&OpenFlag::backup(&spec, "stocktake 0.1.0")).unwrap());
     seed("records", "ok-expiry", serde_json::to_vec(&Expiry { expired: spec.started }).unwrap());
     seed("records", "expired-before-year-0", json(json!({ "expired": "0000-01-01T00:00:00+23:59" })));
@@ -232,7 +232,7 @@ fn documents() {
         state_sum: StateSum::default().to_hex(),
         root: RootRef { name: names::root(job(), "0123456789abcdef"), hash: "00".repeat(32) },
         software: "stocktake 0.1.0".to_owned(),
-        summary: catalog::summary(),
+        summary: states::summary(),
     };
     seed("records", "ok-commit", serde_json::to_vec(&Slot::Commit { record }).unwrap());
     let abort = Slot::Abort { by: "collector".into(), reason: String::new() };
@@ -263,8 +263,8 @@ fn documents() {
 }
 
 fn segments() {
-    let rows = (0..12).map(|n| catalog::row(format!("key/{:03}", 2 * n).as_str(), n));
-    let rows = catalog::batch(rows.map(|row| (row.entry.key.clone(), row)).collect());
+    let rows = (0..12).map(|n| states::row(format!("key/{:03}", 2 * n).as_str(), n));
+    let rows = states::batch(rows.map(|row| (row.entry.key.clone(), row)).collect());
     let deleted: Vec<bool> = (0..12).map(|n| n % 3 == 0).collect();
     assert_ne!(key_name(job(), 1), SEGMENT_KEY_NAME, "seeds are of no real job");
     for (key, key_text) in VAULT_KEYS.iter().zip(["encrypted", "plain"]) {

@@ -136,13 +136,13 @@ fn leading_zeros(key: &VaultKey, object: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use stocktake_format::VaultId;
-    use stocktake_testkit::conformance::catalog;
+    use stocktake_testkit::states;
 
     fn sizes(total: u64, known: bool, prefix: &str) -> Vec<u64> {
         let key = VaultKey::unencrypted(VaultId([1; 16]));
         let mut cutter = Cutter::new(16, 48, 96, known.then_some(total));
-        let rows = (0..total).map(|n| catalog::row(format!("{prefix}{n:06}").as_str(), n));
-        let batch = catalog::batch(rows.map(|row| (row.entry.key.clone(), row)).collect());
+        let rows = (0..total).map(|n| states::row(format!("{prefix}{n:06}").as_str(), n));
+        let batch = states::batch(rows.map(|row| (row.entry.key.clone(), row)).collect());
         let cuts = cutter.cuts(&key, &batch);
         let ends = cuts.iter().map(|cut| *cut as u64).chain([total]);
         ends.scan(0, |start, end| Some(end - std::mem::replace(start, end))).collect()

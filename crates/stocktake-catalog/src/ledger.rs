@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use stocktake_core::Tally;
     use stocktake_format::VaultId;
-    use stocktake_testkit::conformance::catalog::{batch, difference, state};
+    use stocktake_testkit::states::{batch, difference, state};
 
     fn enter(ledger: &mut Ledger, before: &str, after: &str) -> Result<()> {
         let key = VaultKey::unencrypted(VaultId([1; 16]));

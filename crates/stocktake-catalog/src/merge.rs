@@ -176,7 +176,7 @@ mod tests {
     use futures::TryStreamExt;
     use stocktake_core::{EntryBatch, EntryRef};
     use stocktake_format::Fence;
-    use stocktake_testkit::conformance::catalog;
+    use stocktake_testkit::states;
 
     /// Batches from a text such as `"a=1 b | c"`: a key without a number is deleted, `|` ends a batch.
     fn batches(text: &str) -> Batches<EntryBatch> {
@@ -184,7 +184,7 @@ mod tests {
             let mut batch = SegmentBatch::<EntryBatch>::default();
             for word in text.split_whitespace() {
                 let (key, n) = word.split_once('=').unwrap_or((word, "0"));
-                batch.rows.push(&catalog::row(key, n.parse().unwrap()).as_ref().entry).unwrap();
+                batch.rows.push(&states::row(key, n.parse().unwrap()).as_ref().entry).unwrap();
                 batch.deleted.push(!word.contains('='));
             }
             Ok(batch)

@@ -254,11 +254,11 @@ impl RareStrings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stocktake_testkit::conformance::catalog;
+    use stocktake_testkit::states;
 
     fn odd_batch() -> RowBatch {
-        let rows = catalog::odd_rows().into_iter().map(|row| (row.entry.key.clone(), row));
-        catalog::batch(rows.collect())
+        let rows = states::odd_rows().into_iter().map(|row| (row.entry.key.clone(), row));
+        states::batch(rows.collect())
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn rows_below_a_key_are_counted_from_any_start() {
-        let batch = catalog::batch(catalog::state("b=1 d=1 f=1 h=1 j=1 l=1 n=1"));
+        let batch = states::batch(states::state("b=1 d=1 f=1 h=1 j=1 l=1 n=1"));
         for (start, key) in (0..=batch.len()).flat_map(|start| ('a'..='o').map(move |key| (start, key.to_string()))) {
             let below = (start..batch.len()).filter(|row| batch.key(*row) < key.as_bytes()).count();
             assert_eq!(batch.count_below(start, key.as_bytes()), below, "{key} from {start}");

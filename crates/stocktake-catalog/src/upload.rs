@@ -162,12 +162,12 @@ fn prove(key: &VaultKey, key_name: &str, encoded: &EncodedSegment, expected: Row
 mod tests {
     use super::*;
     use stocktake_format::VaultId;
-    use stocktake_testkit::conformance::catalog;
+    use stocktake_testkit::states;
 
     #[test]
     fn nothing_altered_between_encoding_and_storing_gets_through() {
         let key = VaultKey::unencrypted(VaultId([1; 16]));
-        let batch = catalog::batch(catalog::state("a=1 b=2 c=3"));
+        let batch = states::batch(states::state("a=1 b=2 c=3"));
         let mut writer = SegmentWriter::new(&key, SegmentKind::Base, "job/1", 2);
         writer.write(batch.clone(), Vec::new()).unwrap();
         let encoded = writer.finish();

@@ -8,8 +8,8 @@ use common::{Mode, WatchedVault, commit, open, rows, tiny};
 use futures::TryStreamExt;
 use stocktake_catalog::{CatalogOptions, Listed, VaultCatalog, browse};
 use stocktake_core::{BytesColumn, Catalog, SnapshotRecord};
-use stocktake_testkit::conformance::catalog::State;
 use stocktake_testkit::conformance::run;
+use stocktake_testkit::states::{self, State};
 
 async fn full(vault: &WatchedVault, options: CatalogOptions, state: &State) -> (VaultCatalog, SnapshotRecord) {
     let catalog = open(vault.clone(), Mode::Plain, options);
@@ -79,11 +79,11 @@ fn a_listing_of_folders_does_not_read_what_is_in_them() {
         let (vault, mut state) = (WatchedVault::default(), State::new());
         for folder in ["a", "b", "c"] {
             for n in 0..2000_u64 {
-                let row = stocktake_testkit::conformance::catalog::row(format!("{folder}/{n:05}").as_str(), n);
+                let row = states::row(format!("{folder}/{n:05}").as_str(), n);
                 state.insert(row.entry.key.clone(), row);
             }
         }
-        let object = stocktake_testkit::conformance::catalog::row("b.txt", 1);
+        let object = states::row("b.txt", 1);
         state.insert(object.entry.key.clone(), object.clone());
         let options = CatalogOptions::default().with_segment_rows(100, 500, 1000).with_group_rows(64, 64);
         let (catalog, record) = full(&vault, options, &state).await;

@@ -7,8 +7,8 @@ mod common;
 use common::{Mode, WatchedVault, commit, open, read, rows, tiny};
 use stocktake_core::memory::MemoryVault;
 use stocktake_core::{Catalog, SnapshotRecord, Vault};
-use stocktake_testkit::conformance::catalog::State;
 use stocktake_testkit::conformance::run;
+use stocktake_testkit::states::{self, State};
 
 /// Two days that a job builds on, and the state it is to commit: changes all over, deletions, a tail.
 async fn prepared() -> (MemoryVault, Vec<(SnapshotRecord, State)>, State) {
@@ -90,13 +90,13 @@ fn an_aborted_job_commits_nothing() {
         let (vault, history, after) = prepared().await;
         let (parent, before) = history.last().unwrap();
         let catalog = open(vault.clone(), Mode::Plain, tiny());
-        let job = stocktake_testkit::conformance::catalog::job(2, Some(parent.id));
+        let job = states::job(2, Some(parent.id));
         let slot = names::slot(job.id);
         let mut writer = catalog.begin(job).await.unwrap();
-        writer.apply(stocktake_testkit::conformance::catalog::difference(before, &after)).await.unwrap();
+        writer.apply(states::difference(before, &after)).await.unwrap();
         let abort = Slot::Abort { by: "prune".to_owned(), reason: "no sign of life".to_owned() };
         vault.create(&slot, encode_document(&common::key(Mode::Plain), &slot, &abort).into()).await.unwrap();
-        let refused = writer.commit(stocktake_testkit::conformance::catalog::summary()).await;
+        let refused = writer.commit(states::summary()).await;
         assert!(matches!(&refused, Err(Error::JobAborted { reason, .. }) if reason == "prune: no sign of life"));
         assert_eq!(catalog.snapshots().await.unwrap().len(), 2);
     });

@@ -10,8 +10,8 @@ use futures::TryStreamExt;
 use stocktake_catalog::VaultCatalog;
 use stocktake_core::memory::MemoryVault;
 use stocktake_core::{Catalog, Result, SnapshotRecord, Vault};
-use stocktake_testkit::conformance::catalog::State;
 use stocktake_testkit::conformance::run;
+use stocktake_testkit::states::{self, State};
 
 /// A snapshot with several bases and runs, and what is in it.
 async fn prepared(mode: Mode) -> (MemoryVault, SnapshotRecord, State) {
@@ -130,7 +130,7 @@ fn keys_that_a_damage_does_not_concern_still_read() {
                 .filter(|(key, _)| range.contains(key.as_bytes()))
                 .map(|(key, row)| (key.clone(), row.clone()))
                 .collect();
-            assert_eq!(stocktake_testkit::conformance::catalog::read(&*snapshot, range).await.unwrap(), expected);
+            assert_eq!(states::read(&*snapshot, range).await.unwrap(), expected);
         }
         assert!(read(&catalog, record.id).await.is_err());
     });

@@ -10,7 +10,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use stocktake_catalog::VaultCatalog;
 use stocktake_core::{BytesColumn, Catalog, KeyRange, RowBatch, SnapshotRecord, Tally};
-use stocktake_testkit::conformance::catalog::{self as suite, State};
+use stocktake_testkit::states::{self, State};
 
 /// What happens on a day: keys put, with a number that stands for the rest of the row, or deleted.
 type Day = std::collections::BTreeMap<u16, Option<u64>>;
@@ -35,7 +35,7 @@ fn live(state: &State, day: &Day) -> State {
     let mut after = state.clone();
     for (n, version) in day {
         match version {
-            Some(version) => _ = after.insert(key(*n).as_str().into(), suite::row(key(*n).as_str(), *version)),
+            Some(version) => _ = after.insert(key(*n).as_str().into(), states::row(key(*n).as_str(), *version)),
             None => _ = after.remove(key(*n).as_bytes()),
         }
     }
@@ -44,14 +44,14 @@ fn live(state: &State, day: &Day) -> State {
 
 async fn check(catalog: &VaultCatalog, record: &SnapshotRecord, state: &State) {
     let snapshot = catalog.open(record.id).await.unwrap();
-    assert_eq!(suite::read(&*snapshot, KeyRange::all()).await.unwrap(), *state);
+    assert_eq!(states::read(&*snapshot, KeyRange::all()).await.unwrap(), *state);
     assert_eq!(record.total, state.values().map(|row| Tally::one(row.entry.size)).sum());
     for range in
         [KeyRange::prefix(b"b/"), KeyRange::new("a/0033", Some("b/0101".into())), KeyRange::new("b/0150", None)]
     {
         let expected = state.iter().filter(|(key, _)| range.contains(key.as_bytes()));
         let expected: State = expected.map(|(key, row)| (key.clone(), row.clone())).collect();
-        assert_eq!(suite::read(&*snapshot, range).await.unwrap(), expected);
+        assert_eq!(states::read(&*snapshot, range).await.unwrap(), expected);
     }
     let wanted: Vec<String> = (0..240).step_by(3).map(key).collect();
     let keys: BytesColumn = wanted.iter().map(|key| key.as_bytes()).collect();

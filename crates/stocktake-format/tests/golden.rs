@@ -17,7 +17,7 @@ use stocktake_format::segment::{EncodedSegment, Part, SegmentKind, SegmentReader
 use stocktake_format::{
     Expiry, Fence, OpenFlag, Root, Run, SegmentRef, Slot, StateSum, VaultId, VaultKey, decode_document, encode_document,
 };
-use stocktake_testkit::conformance::catalog;
+use stocktake_testkit::states;
 use zeroize::Zeroizing;
 
 fn plain() -> VaultKey {
@@ -47,7 +47,7 @@ fn check_document<T: Serialize + DeserializeOwned + PartialEq + Debug>(file: &st
 }
 
 fn record() -> SnapshotRecord {
-    let job = catalog::job(3, Some(JobId::from_bytes([1; 16])));
+    let job = states::job(3, Some(JobId::from_bytes([1; 16])));
     SnapshotRecord {
         id: job.id,
         name: job.name,
@@ -60,7 +60,7 @@ fn record() -> SnapshotRecord {
         state_sum: "07".repeat(32),
         root: RootRef { name: "jobs/j/root-0".to_owned(), hash: "09".repeat(32) },
         software: "0.1.0".to_owned(),
-        summary: catalog::summary(),
+        summary: states::summary(),
     }
 }
 
@@ -87,7 +87,7 @@ fn root() -> Root {
 
 #[test]
 fn documents_are_what_they_were() {
-    let job = catalog::job(3, Some(JobId::from_bytes([1; 16])));
+    let job = states::job(3, Some(JobId::from_bytes([1; 16])));
     check_document("open", "open/x", &OpenFlag::backup(&job, "0.1.0"));
     check_document("slot-commit", "slots/x", &Slot::Commit { record: record() });
     check_document("slot-abort", "slots/x", &Slot::Abort { by: "prune".to_owned(), reason: "silent".to_owned() });
@@ -97,8 +97,8 @@ fn documents_are_what_they_were() {
 }
 
 fn rows() -> Vec<Row> {
-    let mut rows = catalog::odd_rows();
-    rows.extend((0..20).map(|n| catalog::row(format!("rows/{n:03}").as_str(), n)));
+    let mut rows = states::odd_rows();
+    rows.extend((0..20).map(|n| states::row(format!("rows/{n:03}").as_str(), n)));
     rows
 }
 

@@ -9,7 +9,7 @@ use stocktake_format::segment::{
     EncodedSegment, Part, SegmentBatch, SegmentKind, SegmentReader, SegmentWriter, Wanted,
 };
 use stocktake_format::{VaultId, VaultKey};
-use stocktake_testkit::conformance::catalog::{self, State};
+use stocktake_testkit::states::{self, State};
 use zeroize::Zeroizing;
 
 /// Rows of a row group.
@@ -21,7 +21,7 @@ fn keys() -> [VaultKey; 2] {
 }
 
 fn state(rows: u64) -> State {
-    let rows = (0..rows).map(|n| catalog::row(format!("key/{:05}", 2 * n).as_str(), n));
+    let rows = (0..rows).map(|n| states::row(format!("key/{:05}", 2 * n).as_str(), n));
     rows.map(|row| (row.entry.key.clone(), row)).collect()
 }
 
@@ -58,7 +58,7 @@ fn rows(segment: &EncodedSegment, reader: &SegmentReader, wanted: Wanted<'_>) ->
 fn rows_and_entries_read_back() {
     for key in keys() {
         let state = state(50);
-        let segment = encode(&key, SegmentKind::Base, &catalog::batch(state.clone()), &[]);
+        let segment = encode(&key, SegmentKind::Base, &states::batch(state.clone()), &[]);
         let reader = open(&key, &segment);
         assert_eq!((reader.rows(), reader.kind(), segment.rows), (50, SegmentKind::Base, 50));
         assert!(rows(&segment, &reader, Wanted::All).0.iter().eq(state.values()));
@@ -68,7 +68,7 @@ fn rows_and_entries_read_back() {
                 batch.rows.iter().for_each(|entry| entries.push(&entry).unwrap());
             }
         }
-        assert_eq!(&entries, catalog::batch(state).entries());
+        assert_eq!(&entries, states::batch(state).entries());
     }
 }
 
@@ -76,7 +76,7 @@ fn rows_and_entries_read_back() {
 fn a_delta_knows_which_keys_are_deleted() {
     let key = &keys()[0];
     let deleted: Vec<bool> = (0..20).map(|n| n % 3 == 0).collect();
-    let segment = encode(key, SegmentKind::Delta, &catalog::batch(state(20)), &deleted);
+    let segment = encode(key, SegmentKind::Delta, &states::batch(state(20)), &deleted);
     assert_eq!((segment.rows, segment.deletes), (20, 7));
     let reader = open(key, &segment);
     assert_eq!(reader.kind(), SegmentKind::Delta);
@@ -85,7 +85,7 @@ fn a_delta_knows_which_keys_are_deleted() {
 
 #[test]
 fn refs_count_rows_and_distinct_blocks_of_each_pack() {
-    let segment = encode(&keys()[0], SegmentKind::Base, &catalog::batch(state(8)), &[]);
+    let segment = encode(&keys()[0], SegmentKind::Base, &states::batch(state(8)), &[]);
     let counts: Vec<_> = segment.refs.packs.iter().map(|pack| (pack.pack.seq, pack.rows, pack.bytes)).collect();
     assert_eq!(counts, [(0, 2, 200), (1, 2, 200), (2, 2, 200), (3, 2, 200)]);
 }
@@ -94,7 +94,7 @@ fn refs_count_rows_and_distinct_blocks_of_each_pack() {
 fn keys_that_do_not_ascend_are_refused() {
     let key = &keys()[0];
     let mut writer = SegmentWriter::new(key, SegmentKind::Base, "job/1", TINY);
-    let batch = catalog::batch(state(2));
+    let batch = states::batch(state(2));
     writer.write(batch.clone(), Vec::new()).unwrap();
     assert!(writer.write(batch, Vec::new()).is_err());
 }
@@ -102,21 +102,21 @@ fn keys_that_do_not_ascend_are_refused() {
 #[test]
 fn a_segment_opens_only_with_its_own_key_and_tail() {
     let [plain, sealed] = keys();
-    let segment = encode(&sealed, SegmentKind::Base, &catalog::batch(state(9)), &[]);
+    let segment = encode(&sealed, SegmentKind::Base, &states::batch(state(9)), &[]);
     let bytes = segment.bytes.len() as u64;
     let tail = segment.bytes.slice((bytes - segment.tail_bytes) as usize..);
     assert!(SegmentReader::open(&sealed, "job/2", bytes, &tail, segment.tail_hash).is_err());
     assert!(SegmentReader::open(&plain, "job/1", bytes, &tail, segment.tail_hash).is_err());
     assert!(SegmentReader::open(&sealed, "job/1", bytes, &tail.slice(1..), segment.tail_hash).is_err());
     assert!(SegmentReader::open(&sealed, "job/1", bytes + 1, &tail, segment.tail_hash).is_err());
-    let other = encode(&sealed, SegmentKind::Base, &catalog::batch(state(9)), &[]);
+    let other = encode(&sealed, SegmentKind::Base, &states::batch(state(9)), &[]);
     assert!(SegmentReader::open(&sealed, "job/1", bytes, &tail, other.tail_hash).is_err());
 }
 
 #[test]
 fn no_flipped_bit_is_read_over() {
     for key in keys() {
-        let segment = encode(&key, SegmentKind::Base, &catalog::batch(state(9)), &[]);
+        let segment = encode(&key, SegmentKind::Base, &states::batch(state(9)), &[]);
         let tail_at = segment.bytes.len() - segment.tail_bytes as usize;
         for at in (4..segment.bytes.len()).step_by(3) {
             let mut bytes = segment.bytes.to_vec();
@@ -146,7 +146,7 @@ proptest! {
     ) {
         let key = &keys()[usize::from(sealed)];
         let state = state(count);
-        let segment = encode(key, SegmentKind::Base, &catalog::batch(state.clone()), &[]);
+        let segment = encode(key, SegmentKind::Base, &states::batch(state.clone()), &[]);
         let reader = open(key, &segment);
         let name = |n: &u64| format!("key/{n:05}");
         let range = KeyRange::new(name(&start), end.map(|end| Bytes::from(name(&end))));

@@ -11,9 +11,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use stocktake_core::Result;
 
 use crate::discovery::discover;
+use crate::locate::{CONCURRENCY, ancestors};
 use crate::manifest::{DataFile, InventoryManifest};
 use crate::names;
-use crate::reader::{CONCURRENCY, InventoryRoot, MANIFESTS_AT_ONCE, ManifestReader, ancestors};
+use crate::reader::{InventoryRoot, MANIFESTS_AT_ONCE, ManifestReader};
 
 impl ManifestReader {
     /// Removes the inventory with the manifest of this name.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is concluded from an inventory that is not complete and true to its
 //! checksums: an object must never be taken as deleted because a part could not
-//! be read. `open` checks what can be checked without reading data files,
+//! be read. [`report`](crate::report) checks what can be checked without reading data files,
 //! [`part`](crate::part) the rest.
 
 use std::fmt;
@@ -11,28 +11,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use stocktake_core::{
-    BlobInfo, EntryBatch, Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions,
-    KeyFilter, Location, Result, Vault,
+    Error, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions, Location, Result, Vault,
 };
 
 use crate::chain;
 use crate::columnar::ColumnarFormat;
-use crate::decoder::Choice;
 use crate::discovery::{Candidate, discover};
 use crate::fault::Fault;
 use crate::head::{self, Head};
-use crate::manifest::{DataFile, InventoryManifest, MAX_MANIFEST_BYTES, parse_md5};
+use crate::manifest::{InventoryManifest, MAX_MANIFEST_BYTES, parse_md5};
 use crate::names;
-use crate::part::{Part, Parts, fetch_error, missing, other_size};
-use crate::rules::RowRules;
 use crate::schema::Schema;
-use crate::total::Total;
-
-/// Requests sent at once while data files are looked at or removed.
-pub(crate) const CONCURRENCY: usize = 16;
 
 /// Manifests read at once. One takes up to [`MAX_MANIFEST_BYTES`], and about as much again when decoded.
 pub(crate) const MANIFESTS_AT_ONCE: usize = 4;
@@ -89,7 +81,7 @@ pub struct ManifestReader {
     pub(crate) root: InventoryRoot,
     pub(crate) local_root: Option<PathBuf>,
     pub(crate) temp_dir: Option<PathBuf>,
-    formats: Vec<Arc<dyn ColumnarFormat>>,
+    pub(crate) formats: Vec<Arc<dyn ColumnarFormat>>,
 }
 
 impl ManifestReader {
@@ -199,7 +191,7 @@ impl ManifestReader {
     }
 
     /// The configuration of the inventory with the manifest of this name.
-    fn configuration(&self, manifest: &str) -> String {
+    pub(crate) fn configuration(&self, manifest: &str) -> String {
         self.location(&names::configuration_id(manifest)).to_string()
     }
 
@@ -223,7 +215,7 @@ impl ManifestReader {
     }
 
     /// The manifest, which says that it is complete, and whose checksum is there and right on clouds that have one.
-    async fn checked_manifest(&self, name: &str) -> Result<InventoryManifest> {
+    pub(crate) async fn checked_manifest(&self, name: &str) -> Result<InventoryManifest> {
         let location = self.location(name);
         let bytes = self.read_manifest(name).await?;
         let manifest = InventoryManifest::parse(name, &bytes);
@@ -264,136 +256,6 @@ impl ManifestReader {
         let text = self.vault.read(name, None).await.map_err(not_ready)?;
         parse_md5(&String::from_utf8_lossy(&text)).map_err(|fault| fault.within(shown).of(inventory))
     }
-
-    /// The folder under which the data files are, empty for the vault's root.
-    pub(crate) async fn data_root(&self, manifest_name: &str, manifest: &InventoryManifest) -> Result<String> {
-        let Some((first, others)) = manifest.files.split_first() else { return Ok(String::new()) };
-        if self.root == InventoryRoot::BucketRoot {
-            return Ok(String::new());
-        }
-        for folder in ancestors(manifest_name) {
-            // One file is nearly always answer enough.
-            let found = self.present(folder, std::slice::from_ref(first)).await?;
-            if found == 1 && self.present(folder, others).await? == others.len() {
-                return Ok(folder.to_owned());
-            }
-        }
-        Err(missing(&self.location(manifest_name), &first.key))
-    }
-
-    /// How many of some data files are below a folder.
-    pub(crate) async fn present(&self, folder: &str, files: &[DataFile]) -> Result<usize> {
-        let found = stream::iter(files.to_vec())
-            .map(|file| async move { Ok::<_, Error>(usize::from(self.look_for(folder, &file).await?.is_some())) });
-        found.buffer_unordered(CONCURRENCY).try_fold(0, |sum, one| async move { Ok(sum + one) }).await
-    }
-
-    /// A data file below a folder, by whichever of its keys is there.
-    pub(crate) async fn look_for(&self, folder: &str, file: &DataFile) -> Result<Option<BlobInfo>> {
-        for key in file.keys() {
-            match self.vault.stat(&names::join(folder, key)).await {
-                Ok(found) => return Ok(Some(found)),
-                Err(Error::BlobNotFound { .. } | Error::InvalidInput { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-
-    /// A data file that must be there, with the size that is stated.
-    async fn find(&self, location: &Location, root: &str, file: &DataFile) -> Result<BlobInfo> {
-        let name = names::join(root, &file.key);
-        let found = match &file.other_key {
-            None => self.vault.stat(&name).await.map_err(|error| fetch_error(location, &name, error))?,
-            Some(_) => self.look_for(root, file).await?.ok_or_else(|| missing(location, &name))?,
-        };
-        match file.size {
-            Some(size) if size != found.size => Err(other_size(location, &found.name, found.size, size)),
-            _ => Ok(found),
-        }
-    }
-
-    /// The parts, of which every file is there with its size.
-    pub(crate) async fn parts(&self, location: &Location, root: &str, files: &[DataFile]) -> Result<Vec<Arc<Part>>> {
-        let parts = stream::iter(files.to_vec()).enumerate().map(|(index, file)| async move {
-            let found = self.find(location, root, &file).await?;
-            Ok(Arc::new(Part::new(index, file, found)))
-        });
-        parts.buffered(CONCURRENCY).try_collect().await
-    }
-
-    /// Checks the inventory with the manifest of this name, and opens it.
-    pub(crate) async fn open_report(&self, name: &str) -> Result<Report> {
-        let location = self.location(name);
-        let manifest = self.checked_manifest(name).await?;
-        warn_of_folder(name, &manifest);
-        let read = matches!(manifest.format, InventoryFormat::Csv | InventoryFormat::Parquet)
-            || self.formats.iter().any(|format| format.format() == manifest.format);
-        if !read {
-            let format = manifest.format.to_string().to_uppercase();
-            let problem = format!("it is written in {format}, which is read only with a decoder of that format");
-            return Err(Error::InventoryNotFound { location, problem });
-        }
-        let root = self.data_root(name, &manifest).await?;
-        let parts = self.parts(&location, &root, &manifest.files).await?;
-        let head = self.head(&location, &manifest, &parts).await?;
-        if let (Some(rows @ 1..), true) = (manifest.rows, parts.is_empty()) {
-            return Err(Fault::corrupt(format!("it has no data files, the manifest says {rows} rows")).of(&location));
-        }
-        let shared = Parts {
-            vault: Arc::clone(&self.vault),
-            inventory: location.clone(),
-            local_root: self.local_root.clone(),
-            temp_dir: self.temp_dir.clone(),
-            format: manifest.format,
-            formats: self.formats.clone(),
-            schema: head.schema.clone(),
-            rules: RowRules::new(manifest.dialect, &manifest.source_bucket),
-            total: manifest.rows.map(|rows| Total::new(rows, parts.len())),
-        };
-        let info = InventoryInfo {
-            bytes: parts.iter().map(|part| part.size()).fold(0, u64::saturating_add),
-            configuration: self.configuration(name),
-            ..info(&manifest, location, Some(&head.schema), head.bucket)
-        };
-        Ok(Report { info, parts, shared: Arc::new(shared) })
-    }
-
-    /// The schema that rows are read by, and the bucket that they are of: what the
-    /// first file says of itself, where files do.
-    async fn head(&self, location: &Location, manifest: &InventoryManifest, parts: &[Arc<Part>]) -> Result<Head> {
-        let InventoryManifest { format, dialect, .. } = *manifest;
-        let says_itself = format == InventoryFormat::Parquet || dialect.has_header();
-        let mut head = match parts.first() {
-            Some(part) if says_itself => head::read(&*self.vault, location, part.found(), format, dialect).await?,
-            _ => {
-                let none = || Schema::of_names(Vec::new(), dialect);
-                let schema = manifest.schema.clone().map_or_else(none, Ok).map_err(|fault| fault.of(location))?;
-                Head { schema, bucket: String::new() }
-            }
-        };
-        if !manifest.source_bucket.is_empty() {
-            head.bucket.clone_from(&manifest.source_bucket);
-        }
-        let stated = manifest.schema.as_ref();
-        let differing = stated.map(|stated| head.schema.differing(stated)).unwrap_or_default();
-        if !differing.is_empty() {
-            tracing::warn!(inventory = %location, ?differing, "manifest and data files differ in columns; the files count");
-        }
-        if stated.is_some() || !parts.is_empty() {
-            let required = head.schema.check_required();
-            let is_stated = stated.is_some_and(|stated| stated.check_required().is_ok());
-            required.map_err(|fault| if is_stated { unstated(&fault, parts) } else { fault }.of(location))?;
-        }
-        Ok(head)
-    }
-}
-
-/// A file that lacks what the manifest says it has is not the one that was delivered:
-/// no change of the configuration would mend it.
-fn unstated(fault: &Fault, parts: &[Arc<Part>]) -> Fault {
-    let fault = Fault::corrupt(format!("{fault}, which the manifest says is there"));
-    parts.first().map_or(fault.clone(), |part| fault.within(&part.name))
 }
 
 #[async_trait]
@@ -434,53 +296,13 @@ impl InventoryReader for ManifestReader {
     }
 }
 
-/// The folders above a name, from the nearest to the root.
-pub(crate) fn ancestors(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(names::folder(name)), |folder| (!folder.is_empty()).then(|| names::folder(folder)))
-}
-
-/// A delivered inventory that was checked.
-#[derive(Debug)]
-pub(crate) struct Report {
-    info: InventoryInfo,
-    pub(crate) parts: Vec<Arc<Part>>,
-    pub(crate) shared: Arc<Parts>,
-}
-
-impl Inventory for Report {
-    fn info(&self) -> &InventoryInfo {
-        &self.info
-    }
-
-    fn parts(&self) -> usize {
-        self.parts.len()
-    }
-
-    fn read(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
-        self.read_chosen(part, Choice { versions: InventoryVersions::Current, wanted: None })
-    }
-
-    fn read_wanted(&self, part: usize, wanted: KeyFilter) -> BoxStream<'static, Result<EntryBatch>> {
-        self.read_chosen(part, Choice { versions: InventoryVersions::Current, wanted: Some(wanted) })
-    }
-
-    fn read_versions(&self, part: usize) -> BoxStream<'static, Result<EntryBatch>> {
-        self.read_chosen(part, Choice { versions: InventoryVersions::All, wanted: None })
-    }
-
-    fn source_lists(&self) -> u64 {
-        0
-    }
-}
-
-impl Report {
-    fn read_chosen(&self, part: usize, choice: Choice) -> BoxStream<'static, Result<EntryBatch>> {
-        Arc::clone(&self.parts[part]).read(Arc::clone(&self.shared), choice)
-    }
-}
-
 /// What is known of an inventory. `found` is the bucket that files name, where the manifest does not.
-fn info(manifest: &InventoryManifest, location: Location, schema: Option<&Schema>, found: String) -> InventoryInfo {
+pub(crate) fn info(
+    manifest: &InventoryManifest,
+    location: Location,
+    schema: Option<&Schema>,
+    found: String,
+) -> InventoryInfo {
     let stated = manifest.source_bucket.clone();
     InventoryInfo {
         bucket: if stated.is_empty() { found } else { stated },
@@ -502,7 +324,7 @@ fn unreadable_info(name: &str, location: Location, not_ready: Option<String>, fa
 
 /// The folder is named for the minute in which the scan began, or one soon after
 /// if that was taken. Any other is odd, but the manifest counts.
-fn warn_of_folder(name: &str, manifest: &InventoryManifest) {
+pub(crate) fn warn_of_folder(name: &str, manifest: &InventoryManifest) {
     let Some(named) = names::folder_time(names::last_segment(names::folder(name))) else { return };
     let minutes_later = (named.as_millis() - manifest.created.as_millis()).div_euclid(60_000);
     if !(-1..=60).contains(&minutes_later) {

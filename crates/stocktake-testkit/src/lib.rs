@@ -3,6 +3,7 @@
 //! - [`conformance`]: a suite for each trait of the core, one test for each
 //!   promise. Whoever implements a trait runs its suite.
 //! - [`wrappers`]: vaults and sources that record their calls, and that fail as planned.
+//! - [`states`]: jobs and rows made up for tests of catalogs.
 //! - `seaweed` and `proxy`, with the feature `servers`: a real S3 server on
 //!   loopback, and a proxy before it that counts requests and injects faults.
 //! - `virtual_bucket`, with the same feature: a bucket of millions of keys that is only ever listed.
@@ -32,6 +33,7 @@ pub mod proxy;
 pub mod python;
 #[cfg(feature = "servers")]
 pub mod seaweed;
+pub mod states;
 #[cfg(feature = "servers")]
 pub mod virtual_bucket;
 pub mod wrappers;

@@ -14,7 +14,7 @@ use stocktake_core::{
     VaultCapabilities,
 };
 use stocktake_format::{VaultId, VaultKey};
-use stocktake_testkit::conformance::catalog::{self as suite, State};
+use stocktake_testkit::states::{self, State};
 use zeroize::Zeroizing;
 
 /// Whether a vault is encrypted.
@@ -156,23 +156,23 @@ pub async fn commit(
     before: &State,
     after: &State,
 ) -> Result<SnapshotRecord> {
-    let mut writer = catalog.begin(suite::job(n, parent)).await?;
-    let delta = suite::difference(before, after);
+    let mut writer = catalog.begin(states::job(n, parent)).await?;
+    let delta = states::difference(before, after);
     if !delta.puts.is_empty() || !delta.deletes.is_empty() {
         writer.apply(delta).await?;
     }
-    writer.commit(suite::summary()).await
+    writer.commit(states::summary()).await
 }
 
 /// Everything in a snapshot.
 pub async fn read(catalog: &VaultCatalog, snapshot: SnapshotId) -> Result<State> {
     let snapshot = catalog.open(snapshot).await?;
-    suite::read(&*snapshot, KeyRange::all()).await
+    states::read(&*snapshot, KeyRange::all()).await
 }
 
 /// Rows `key/<n>` for each of `numbers`, all of them of version `version`.
 pub fn rows(numbers: impl IntoIterator<Item = u64>, version: u64) -> State {
-    let rows = numbers.into_iter().map(|n| suite::row(format!("key/{n:05}").as_str(), n * 7 + version));
+    let rows = numbers.into_iter().map(|n| states::row(format!("key/{n:05}").as_str(), n * 7 + version));
     rows.map(|row| (row.entry.key.clone(), row)).collect()
 }
 

@@ -16,7 +16,7 @@ use crate::decoder::csv_text;
 use crate::fault::Fault;
 use crate::manifest::Dialect;
 use crate::part::{Part, Parts};
-use crate::reader::Report;
+use crate::report::Report;
 use crate::schema::{Field, Schema};
 
 use super::delta::OpenDelta;
