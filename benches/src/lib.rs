@@ -7,67 +7,80 @@
 //!
 //! # Figures
 //! Two cores of an Intel Xeon at a cloud provider, 24 GiB, shared with others: the
-//! same program took between 4.3 and 6.0 CPU seconds from one run to the next, and
-//! DuckDB between 6.2 and 9.6. Each block is one run of the command above it, on an
+//! same program took between 3.6 and 5.0 CPU seconds from one run to the next, and
+//! DuckDB between 6.2 and 13. Each block is one run of the command above it, on an
 //! otherwise idle machine. The MD5 of the data files is not in the figures: it adds
-//! 2.6 s to two inventories, or 1.3 to 1.6 s beside our catalog, at 10 million rows.
+//! 2.7 to 3.2 s to two inventories, or 1.4 to 1.6 s beside our catalog, at 10 million rows.
 //!
 //! ```text
 //! python3 benches/peers/diff.py target/release/diff-bench 10000000 target/bench-diff sorted shuffled backdated
 //!
 //! 10,000,000 rows a side in ten Parquet files, of which a hundredth differs; DuckDB 2.0
-//! sorted     DuckDB                   6.35 s cpu   2302 MiB
-//!            inventories              2.52 s cpu    185 MiB   0.40 of DuckDB's cpu
-//!            beside our catalog       2.72 s cpu    202 MiB   0.43
-//! shuffled   DuckDB                   6.57 s cpu   2342 MiB
-//!            inventories              4.48 s cpu    385 MiB   0.68
-//!            beside our catalog       4.14 s cpu    397 MiB   0.63
-//!            nothing was put down: the digests of one side fit in memory
-//! backdated  DuckDB                   6.22 s cpu   2337 MiB
-//!            inventories              5.95 s cpu    329 MiB   0.96
+//! sorted     DuckDB                   6.78 s cpu   2280 MiB
+//!            inventories              2.58 s cpu     57 MiB   0.38 of DuckDB's cpu
+//!            beside our catalog       2.25 s cpu     96 MiB   0.33
+//! shuffled   DuckDB                   6.53 s cpu   2348 MiB
+//!            inventories              3.58 s cpu    203 MiB   0.55
+//!            beside our catalog       3.40 s cpu    247 MiB   0.52
+//!            nothing was put down: one side fits in memory
+//! backdated  DuckDB                   8.74 s cpu   2258 MiB
+//!            inventories              5.79 s cpu    188 MiB   0.66
+//!            beside our catalog       5.33 s cpu    239 MiB   0.61
 //!
 //! diff-bench inventories target/bench-diff/10000000-shuffled 128
 //!
-//! shuffled   inventories              6.94 s cpu    220 MiB   16.6 bytes a row put down
+//! shuffled   inventories              6.01 s cpu    123 MiB   16.6 bytes a row put down
 //!
-//! diff-bench generate target/bench-diff/100000000-shuffled 100000000 shuffled 100
-//! diff-bench inventories target/bench-diff/100000000-shuffled [128], and the same sorted
+//! diff-bench generate target/bench-diff/100000000-sorted 100000000 sorted 100
+//! diff-bench inventories|catalog target/bench-diff/100000000-sorted [128], and the same shuffled
 //!
-//! sorted     inventories             31.0  s cpu    371 MiB   only what differs put down: 80 MB
-//! shuffled   inventories             76.2  s cpu    645 MiB   16.8 bytes a row put down
-//!            with 128 MiB            78.8  s cpu    356 MiB   17.1
+//! sorted     inventories             27.7  s cpu    101 MiB   only what differs put down: 80 MB
+//!            with 128 MiB            27.4  s cpu     88 MiB
+//!            beside our catalog      28.5  s cpu    148 MiB
+//! shuffled   inventories             63.8  s cpu    528 MiB   16.8 bytes a row put down
+//!            with 128 MiB            70.6  s cpu    184 MiB   17.1
 //! ```
 //!
 //! `backdated` is `shuffled` with changed objects whose times do not tell that they
 //! changed. As a rule they do, and then the rows of the current side that differ are
-//! at hand when they are needed, and no side is read twice: a quarter of the time.
+//! at hand when they are needed, and no side is read twice: a third of the time.
 //!
-//! Where the time of the shuffled pair goes, by samples: 36 % Snappy, 17 % looking up
-//! digests, 9 % sorting them, 7 % copying from the page cache, 4 % hashing keys, 4 %
-//! hex digits of tags, 3 % copying keys. Steps that mattered, beside each other in one
-//! run: decoding hex digits without a table or branch, 17 to 7 ns a tag; a second
-//! reading that decodes keys first and the rest only of rows that may differ, and
-//! looking digests up in the order of their table, together 10 to 15 % of the whole;
-//! putting young rows aside, 25 to 30 %. Steps that
-//! did not pay: a thread for each batch rather than for each file (decoded pages change
-//! processors), another allocator (twice the memory), optimising across crates, an
-//! open table in place of the sorted one, sorting digests by radix. A look-up takes
-//! 50 to 80 ns however it is done, as memory has to be waited for.
+//! Where the time of the shuffled pair goes, by samples: 38 % Snappy, 14 % finding and
+//! comparing rows in the table, 5 % copying from the page cache, 4 % hashing keys, 4 %
+//! hex digits of tags, the rest decoding and keys. Steps that mattered, each beside the
+//! state before it in one run:
 //!
-//! Resident memory is for the larger part what the system's allocator keeps for its
-//! threads: with `MALLOC_ARENA_MAX=1` the sorted pair takes 58 MiB and the shuffled one
-//! 244, with 2 they take 83 and 280.
+//! - hex digits decoded without a table or branch: 17 to 7 ns a tag;
+//! - a second reading that decodes keys first and the rest only of rows that may differ,
+//!   and digests looked up in the order of their table: together 10 to 15 % of the whole;
+//! - young rows put aside, so that no side is read twice: 25 to 30 %;
+//! - eight bytes a row in buckets of one cache line, fetched 64 at a time, in place of
+//!   sorted digests: 60 to 85 down to 27 ns a row, 13 % of the whole, and half of the memory;
+//! - keys and numbers unpacked straight into a batch, and the catalog's keys, lengths and
+//!   tags decoded in bulk: 10 %, of the catalog's side 25 %;
+//! - one thread that decodes one file after the other, rather than the runtime's blocking
+//!   threads in turn: 5 to 10 %, and 176 to 57 MiB for the sorted pair.
+//!
+//! Steps that did not pay: a thread for each batch rather than for each file (decoded pages
+//! change processors), another allocator (twice the memory), optimising across crates, an
+//! open table without fetching ahead, sorting digests by radix, looking for quotes of
+//! CSV eight bytes at a time. What limits it: Snappy decompresses tags, which are many short
+//! copies, at 1 GB/s, and every row of a table in no order waits once for memory.
+//!
+//! Of resident memory, 8 bytes a row of the shuffled pair are the table. The system's allocator
+//! keeps up to 16 MiB for each thread that worked: with `MALLOC_ARENA_MAX=2` in the
+//! environment the shuffled pair beside the catalog took 207 to 224 MiB, at the same speed.
 //!
 //! ```text
 //! python3 benches/peers/diff.py target/release/diff-bench 1000000 target/bench-diff sorted-csv shuffled-csv
 //!
 //! 1,000,000 rows a side in ten files of gzipped CSV
-//! sorted     DuckDB                   5.40 s cpu    452 MiB
-//!            inventories              1.69 s cpu     44 MiB   0.31 of DuckDB's cpu; a second time 0.26
-//!            beside our catalog       0.96 s cpu     57 MiB   0.18
-//! shuffled   DuckDB                   5.88 s cpu    458 MiB
-//!            inventories              1.63 s cpu     94 MiB   0.28; a second time 0.30
-//!            beside our catalog       1.06 s cpu     90 MiB   0.18
+//! sorted     DuckDB                   4.29 s cpu    475 MiB
+//!            inventories              1.09 s cpu     25 MiB   0.25 of DuckDB's cpu
+//!            beside our catalog       0.74 s cpu     49 MiB   0.17
+//! shuffled   DuckDB                   4.80 s cpu    469 MiB
+//!            inventories              1.17 s cpu     38 MiB   0.24
+//!            beside our catalog       0.79 s cpu     67 MiB   0.16
 //! ```
 //!
 //! Almost half of the time of that pair goes to inflating.
