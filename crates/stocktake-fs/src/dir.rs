@@ -44,7 +44,10 @@ impl Dir {
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Self::root(path) };
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        Self::make_root(parent)?.make_folder(name.as_encoded_bytes())
+        let parent = Self::make_root(parent)?;
+        let root = parent.make_folder(name.as_encoded_bytes())?;
+        parent.sync()?;
+        Ok(root)
     }
 
     /// Opens a folder in this one.
@@ -52,14 +55,16 @@ impl Dir {
         Ok(Self(fs::openat(&self.0, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?))
     }
 
-    /// Opens a folder in this one, made durably if it is missing.
+    /// Opens a folder in this one, made if it is missing.
     pub(crate) fn make_folder(&self, name: &[u8]) -> io::Result<Self> {
-        match fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
-            Ok(()) => self.sync()?,
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
+        match self.folder(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened_or_failed => return opened_or_failed,
         }
-        self.folder(name)
+        match fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => self.folder(name),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Opens a regular file in this folder; `None` when the name is of something else.
@@ -77,6 +82,15 @@ impl Dir {
     /// The facts of what has this name.
     pub(crate) fn facts(&self, name: &[u8]) -> io::Result<Facts> {
         Ok(fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
+    }
+
+    /// Whether anything has this name.
+    pub(crate) fn has(&self, name: &[u8]) -> io::Result<bool> {
+        match self.facts(name) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// All names in this folder, in no order.

@@ -1,9 +1,9 @@
 //! Files that appear whole.
 //!
 //! A file is written beside its final place under a temporary name, and then
-//! renamed: who finds it by its final name finds all of it. In a vault it is made
-//! durable first, so that this holds after a crash as well. The folders it lies in are made on the way, and removed
-//! when their last file is.
+//! renamed: who finds it by its final name finds all of it. The folders it lies in are made on
+//! the way, and removed when their last file is. In a vault the file is made durable
+//! before it is renamed and its folders after, so that this holds after a crash as well.
 
 use std::fs::File;
 use std::io;
@@ -24,25 +24,32 @@ pub(crate) struct NewFile {
     folder: Dir,
     temporary: String,
     file: File,
+    if_exists: IfExists,
     published: bool,
 }
 
 impl NewFile {
     /// Begins a file that will have `path` below `root`. Both need not exist.
-    pub(crate) fn create(root: &Path, path: KeyPath<'_>) -> io::Result<Self> {
+    ///
+    /// With [`IfExists::Fail`], `AlreadyExists` when the name is taken.
+    pub(crate) fn create(root: &Path, path: KeyPath<'_>, if_exists: IfExists) -> io::Result<Self> {
         let mut attempt = 1;
         loop {
-            match Self::create_once(root, path) {
+            match Self::create_once(root, path, if_exists) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    fn create_once(root: &Path, path: KeyPath<'_>) -> io::Result<Self> {
+    fn create_once(root: &Path, path: KeyPath<'_>, if_exists: IfExists) -> io::Result<Self> {
         let folder = path.folders().try_fold(Dir::make_root(root)?, |folder, name| folder.make_folder(name))?;
+        // Renaming decides; but what is there already need not be written again to learn of it.
+        if if_exists == IfExists::Fail && folder.has(path.name())? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let (temporary, file) = create_temporary(&folder)?;
-        Ok(Self { folder, temporary, file, published: false })
+        Ok(Self { folder, temporary, file, if_exists, published: false })
     }
 
     /// The file, to be written.
@@ -50,22 +57,30 @@ impl NewFile {
         &mut self.file
     }
 
-    /// Makes the file durable and gives it its name; `AlreadyExists` when that is taken.
-    pub(crate) fn publish(mut self, name: &[u8]) -> io::Result<()> {
+    /// Makes the file durable and gives it its `path` below `root`, for good.
+    ///
+    /// With [`IfExists::Fail`], `AlreadyExists` when the name is taken.
+    pub(crate) fn publish(mut self, root: &Path, path: KeyPath<'_>) -> io::Result<()> {
         self.file.sync_all()?;
-        self.rename(name, IfExists::Fail)?;
-        self.folder.sync()
+        self.rename(path.name())?;
+        // Whoever made a folder may have been stopped before it was durable, so all on the way are seen to.
+        let mut folder = Dir::root(root)?;
+        for name in path.folders() {
+            folder.sync()?;
+            folder = folder.folder(name)?;
+        }
+        folder.sync()
     }
 
     /// Gives the file its name. It is durable once the file system is [synchronised](crate::dir::Dir::sync_all).
     ///
     /// With [`IfExists::Fail`], `AlreadyExists` when the name is taken.
-    pub(crate) fn place(mut self, name: &[u8], if_exists: IfExists) -> io::Result<()> {
-        self.rename(name, if_exists)
+    pub(crate) fn place(mut self, name: &[u8]) -> io::Result<()> {
+        self.rename(name)
     }
 
-    fn rename(&mut self, name: &[u8], if_exists: IfExists) -> io::Result<()> {
-        match if_exists {
+    fn rename(&mut self, name: &[u8]) -> io::Result<()> {
+        match self.if_exists {
             IfExists::Fail => self.folder.rename_new(&self.temporary, name)?,
             IfExists::Replace => self.folder.rename(&self.temporary, name)?,
         }

@@ -1,8 +1,8 @@
 //! Objects as files.
 //!
-//! The body arrives on the runtime and is written on a thread. The thread is
-//! told that the body is complete; a channel that merely closes means that the
-//! write was dropped, and the file with it.
+//! The body arrives on the runtime and is written on a thread: a short one at once, a
+//! long one as it comes. Of a long one the thread is told that it is complete; a channel
+//! that merely closes means that the write was dropped, and the file with it.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -23,7 +23,10 @@ use crate::publish::{NewFile, remove};
 use crate::source::{location, parse, unsupported};
 use crate::{blocking, walk};
 
-/// How many pieces of a body wait to be written.
+/// A body of this length at most is collected before a thread is asked to write it.
+const AT_ONCE_BYTES: u64 = 1 << 20;
+
+/// How many pieces of a longer body wait to be written.
 const QUEUE_PIECES: usize = 4;
 
 /// A folder that objects are restored to, as a [`Target`]. It is made when the first is written.
@@ -37,7 +40,7 @@ const QUEUE_PIECES: usize = 4;
 /// file's own name is replaced, also when it is a link; what a link points to is
 /// never touched.
 ///
-/// A write holds four pieces of the body in memory, of the size they came in.
+/// A write holds a mebibyte of the body in memory, or four pieces of the size they came in.
 #[derive(Clone)]
 pub struct FsTarget {
     root: PathBuf,
@@ -79,9 +82,14 @@ impl Target for FsTarget {
     ) -> Result<()> {
         let NewObject { key, size, last_modified, attributes: _ } = object;
         let (size, last_modified, place) = (*size, *last_modified, self.place(key));
-        let (sender, pieces) = mpsc::channel(QUEUE_PIECES);
         let at = location(&self.root);
-        let writing = blocking::run(&at, move || place.write(size, last_modified, if_exists, pieces));
+        if size <= AT_ONCE_BYTES {
+            let pieces = place.collect(size, body).await?;
+            let pieces = pieces.into_iter().map(Ok);
+            return blocking::run(&at, move || place.write(size, last_modified, if_exists, pieces)).await;
+        }
+        let (sender, pieces) = mpsc::channel(QUEUE_PIECES);
+        let writing = blocking::run(&at, move || place.write(size, last_modified, if_exists, Pieces(pieces)));
         let sending = async move {
             while let Some(piece) = body.next().await {
                 if sender.send(Piece::Bytes(piece?)).await.is_err() {
@@ -122,6 +130,21 @@ enum Piece {
     End,
 }
 
+/// A body as it comes.
+struct Pieces(mpsc::Receiver<Piece>);
+
+impl Iterator for Pieces {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.0.blocking_recv() {
+            Some(Piece::Bytes(bytes)) => Some(Ok(bytes)),
+            Some(Piece::End) => None,
+            None => Some(Err(Error::Cancelled)),
+        }
+    }
+}
+
 /// Where one object is written.
 struct Place {
     root: PathBuf,
@@ -140,34 +163,39 @@ impl Place {
         }
     }
 
+    /// All pieces of a body, which is not longer than announced.
+    async fn collect(&self, size: u64, mut body: BoxStream<'static, Result<Bytes>>) -> Result<Vec<Bytes>> {
+        let (mut pieces, mut came) = (Vec::new(), 0);
+        while let Some(piece) = body.next().await.transpose()? {
+            came += piece.len() as u64;
+            self.check_length(size, came, came <= size)?;
+            if !piece.is_empty() {
+                pieces.push(piece);
+            }
+        }
+        Ok(pieces)
+    }
+
     fn write(
         &self,
         size: u64,
         last_modified: Timestamp,
         if_exists: IfExists,
-        mut pieces: mpsc::Receiver<Piece>,
+        pieces: impl Iterator<Item = Result<Bytes>>,
     ) -> Result<()> {
         let path = parse(&self.key, &self.location)?;
-        if if_exists == IfExists::Fail && self.facts()?.is_some() {
-            return Err(self.taken());
-        }
         let failed = |error| self.write_failed(error);
-        let mut file = NewFile::create(&self.root, path).map_err(failed)?;
+        let mut file = NewFile::create(&self.root, path, if_exists).map_err(failed)?;
         let mut came = 0;
-        loop {
-            match pieces.blocking_recv() {
-                Some(Piece::Bytes(bytes)) => {
-                    came += bytes.len() as u64;
-                    self.check_length(size, came, came <= size)?;
-                    file.file().write_all(&bytes).map_err(failed)?;
-                }
-                Some(Piece::End) => break,
-                None => return Err(Error::Cancelled),
-            }
+        for piece in pieces {
+            let bytes = piece?;
+            came += bytes.len() as u64;
+            self.check_length(size, came, came <= size)?;
+            file.file().write_all(&bytes).map_err(failed)?;
         }
         self.check_length(size, came, came == size)?;
         file.file().set_modified(system_time(last_modified)).map_err(failed)?;
-        file.place(path.name(), if_exists).map_err(failed)
+        file.place(path.name()).map_err(failed)
     }
 
     fn check_length(&self, size: u64, came: u64, fits: bool) -> Result<()> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use stocktake_core::{BlobInfo, Error, Result, Vault, VaultCapabilities};
+use stocktake_core::{BlobInfo, Error, IfExists, Result, Vault, VaultCapabilities};
 
 use crate::blocking;
 use crate::error::{failure, is_absent};
@@ -123,16 +123,13 @@ struct Blob {
 
 impl Blob {
     fn create(&self, path: KeyPath<'_>, bytes: &[u8]) -> Result<()> {
-        // The usual loser of a race, and whoever repeats a creation, is told before anything is written.
-        if self.open(path).is_ok() {
-            return Err(self.exists());
-        }
         let write = || {
-            let mut file = NewFile::create(&self.root, path)?;
+            let mut file = NewFile::create(&self.root, path, IfExists::Fail)?;
             file.file().write_all(bytes)?;
-            file.publish(path.name())
+            file.publish(&self.root, path)
         };
         match write() {
+            // Most that lose a race or repeat a creation learn so before anything is written.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.open(path).is_ok() => Err(self.exists()),
             outcome => outcome.map_err(|error| self.failed("create", error)),
         }
