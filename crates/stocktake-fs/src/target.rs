@@ -29,7 +29,8 @@ const AT_ONCE_BYTES: u64 = 1 << 20;
 /// How many pieces of a longer body wait to be written.
 const QUEUE_PIECES: usize = 4;
 
-/// A folder that objects are restored to, as a [`Target`]. It is made when the first is written.
+/// A folder that objects are restored to, as a [`Target`]. It is made when the first is written, or
+/// by [`sync`](Target::sync) when none was.
 ///
 /// A file gets the original's time of modification, to the millisecond, and the
 /// permissions of a new file. Attributes have no place in a folder: they are
@@ -108,7 +109,8 @@ impl Target for FsTarget {
         let (root, at) = (self.root.clone(), location(&self.root));
         let failed = |error| failure(&location(&self.root), "make files durable", error);
         let synced = blocking::run(&at, move || {
-            Ok(walk::open_root(&root).and_then(|dir| dir.map_or(Ok(()), |dir| dir.sync_all())))
+            // A restore of nothing ends in an empty folder, not in none.
+            Ok(Dir::make_root(&root).and_then(|dir| dir.sync_all()))
         });
         synced.await?.map_err(failed)
     }

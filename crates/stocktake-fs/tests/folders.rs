@@ -166,6 +166,14 @@ async fn a_restored_file_has_the_time_of_the_original() {
 }
 
 #[tokio::test]
+async fn a_restore_of_nothing_makes_an_empty_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("new/restored");
+    FsTarget::new(&root).sync().await.unwrap();
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn no_link_leads_a_restore_out_of_its_folder() {
     let outside = folder_with(&["victim"]);
     let folder = folder_with(&["a/file"]);
