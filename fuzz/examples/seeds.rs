@@ -585,6 +585,7 @@ fn data_files() {
         (Shape::S3Parquet, 0, "parquet_file", "ok-s3"),
         (Shape::GcsParquet, 0, "parquet_file", "ok-gcs"),
         (Shape::AzureParquet, 0, "parquet_file", "ok-azure"),
+        (Shape::S3Orc, 0, "orc_file", "ok-s3"),
     ] {
         for versions in [InventoryVersions::Current, InventoryVersions::All] {
             let all = versions == InventoryVersions::All;

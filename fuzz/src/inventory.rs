@@ -15,6 +15,7 @@ use serde_json::json;
 use stocktake_core::memory::MemoryVault;
 use stocktake_core::{EntryBatch, Error, Inventory, InventoryFormat, InventoryReader, MAX_KEY_BYTES, Result};
 use stocktake_inventory::{Dialect, InventoryManifest, ManifestReader, Schema};
+use stocktake_orc::OrcFormat;
 use tokio::runtime::{Builder, Runtime};
 
 /// Batches that are read of a data file; a small one can hold many.
@@ -70,7 +71,7 @@ pub fn csv_file(data: &[u8]) -> bool {
         64 => Cloud::Obs,
         _ => Cloud::Cos,
     };
-    let report = Report { cloud, versions: choice & 2 != 0, parquet: false };
+    let report = Report { cloud, versions: choice & 2 != 0, format: Format::Csv };
     let read = report.read(if choice & 4 != 0 { "data/a.csv.gz" } else { "data/a.csv" }, file);
     if choice & 4 == 0 && !file.starts_with(b"\x1f\x8b") {
         // Compression changes nothing.
@@ -84,8 +85,13 @@ pub fn csv_file(data: &[u8]) -> bool {
 
 /// A Parquet data file, in the words of each cloud that writes some.
 pub fn parquet_file(data: &[u8]) -> bool {
-    let read = |cloud| Report { cloud, versions: false, parquet: true }.read("data/a.parquet", data).is_ok();
+    let read = |cloud| Report { cloud, versions: false, format: Format::Parquet }.read("data/a.parquet", data).is_ok();
     [Cloud::S3, Cloud::Gcs, Cloud::Azure].map(read).contains(&true)
+}
+
+/// An ORC data file, which only Amazon S3 writes.
+pub fn orc_file(data: &[u8]) -> bool {
+    Report { cloud: Cloud::S3, versions: false, format: Format::Orc }.read("data/a.orc", data).is_ok()
 }
 
 /// Whose inventory a data file is of.
@@ -118,7 +124,15 @@ impl Cloud {
 struct Report {
     cloud: Cloud,
     versions: bool,
-    parquet: bool,
+    format: Format,
+}
+
+/// What data files are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Parquet,
+    Orc,
 }
 
 pub(crate) static RUNTIME: LazyLock<Runtime> =
@@ -134,7 +148,8 @@ impl Report {
         vault.tamper(manifest_name, manifest);
         vault.tamper(checksum_name, checksum);
         vault.tamper(name, file.to_vec());
-        let read = RUNTIME.block_on(read(&ManifestReader::new(Arc::new(vault), "", "memory:")));
+        let reader = ManifestReader::new(Arc::new(vault), "", "memory:").with_format(Arc::new(OrcFormat));
+        let read = RUNTIME.block_on(read(&reader));
         // What becomes of a thread that panicked, and nothing else here.
         assert!(!matches!(read, Err(Error::Unavailable { .. })), "{read:?}");
         read
@@ -147,14 +162,18 @@ impl Report {
             Cloud::Obs => return self.obs_manifest(name, file),
             Cloud::Cos => ("1772326800000", "ops", "2016-11-30"),
             Cloud::Gcs => return json!({ "report_shards_file_names": [name] }).to_string().into_bytes(),
-            Cloud::Azure => return azure_manifest(name, file, self.parquet),
+            Cloud::Azure => return azure_manifest(name, file, self.format),
         };
         let manifest = json!({
             "sourceBucket": BUCKET,
             "destinationBucket": destination,
             "version": version,
             "creationTimestamp": created,
-            "fileFormat": if self.parquet { "Parquet" } else { "CSV" },
+            "fileFormat": match self.format {
+                Format::Csv => "CSV",
+                Format::Parquet => "Parquet",
+                Format::Orc => "ORC",
+            },
             "fileSchema": self.schema(),
             "files": [{ "key": name, "size": file.len(), "MD5checksum": hex::encode(Md5::digest(file)) }],
         });
@@ -175,8 +194,12 @@ impl Report {
     }
 
     fn schema(&self) -> String {
-        if self.parquet {
-            return "message s3.inventory { required binary key (STRING); }".to_owned();
+        match self.format {
+            Format::Csv => {}
+            Format::Parquet => return "message s3.inventory { required binary key (STRING); }".to_owned(),
+            Format::Orc => {
+                return "struct<key:string,size:bigint,last_modified_date:timestamp,e_tag:string>".to_owned();
+            }
         }
         let versions = if self.versions { "VersionId, IsLatest, IsDeleteMarker, " } else { "" };
         let facts = match self.cloud {
@@ -200,12 +223,13 @@ fn rows_of(file: &[u8]) -> usize {
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
 }
 
-fn azure_manifest(name: &str, file: &[u8], parquet: bool) -> Vec<u8> {
+fn azure_manifest(name: &str, file: &[u8], format: Format) -> Vec<u8> {
+    let format = if format == Format::Parquet { "parquet" } else { "csv" };
     let manifest = json!({
         "destinationContainer": "ops",
         "files": [{ "blob": name, "size": file.len() }],
         "inventoryStartTime": "2026-03-01T01:00:00Z",
-        "ruleDefinition": { "format": if parquet { "parquet" } else { "csv" }, "objectType": "blob", "schemaFields": ["Name"] },
+        "ruleDefinition": { "format": format, "objectType": "blob", "schemaFields": ["Name"] },
         "status": "Succeeded",
     });
     manifest.to_string().into_bytes()

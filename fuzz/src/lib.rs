@@ -23,7 +23,7 @@ mod values;
 
 pub use chain::{delta_file, delta_manifest};
 pub use columns::{PARQUET_KEY, parquet};
-pub use inventory::{BUCKET, csv_file, manifest, parquet_file, schema};
+pub use inventory::{BUCKET, csv_file, manifest, orc_file, parquet_file, schema};
 pub use sealed::{DOCUMENT, document, pack, pack_id};
 pub use segment::{SEGMENT_KEY_NAME, segment};
 pub use stored::{attributes, chunk_list, config, directory, records, wrapped_key};
@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("etag", etag),
     ("key", key),
     ("id", id),
@@ -57,6 +57,7 @@ pub const TARGETS: [(&str, Target); 20] = [
     ("schema", schema),
     ("csv_file", csv_file),
     ("parquet_file", parquet_file),
+    ("orc_file", orc_file),
     ("delta_manifest", delta_manifest),
     ("delta_file", delta_file),
 ];

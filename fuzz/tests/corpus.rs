@@ -93,6 +93,7 @@ alterations! {
     schema: 2000,
     csv_file: 30,
     parquet_file: 150,
+    orc_file: 300,
     delta_manifest: 2000,
     delta_file: 60,
 }
