@@ -198,7 +198,8 @@ impl Report {
             Format::Csv => {}
             Format::Parquet => return "message s3.inventory { required binary key (STRING); }".to_owned(),
             Format::Orc => {
-                return "struct<key:string,size:bigint,last_modified_date:timestamp,e_tag:string>".to_owned();
+                let facts = "size:bigint,last_modified_date:timestamp,e_tag:string,storage_class:string";
+                return format!("struct<bucket:string,key:string,{facts}>");
             }
         }
         let versions = if self.versions { "VersionId, IsLatest, IsDeleteMarker, " } else { "" };

@@ -30,7 +30,7 @@ fn integers(value: impl Fn(i64) -> Option<i64>) -> RawColumn {
 /// What stands in every file, column by column.
 fn expected() -> Vec<(&'static str, RawColumn)> {
     let size = |n: i64| noise(n as usize) >> if n % 100 == 7 { 17 } else { 52 };
-    let classes = ["STANDARD", "GLACIER", "", "STANDARD_IA"];
+    let classes = ["STANDARD", "GLACIER", "DEEP_ARCHIVE", "STANDARD_IA"];
     vec![
         ("bucket", texts(|_| b"photo-store".into())),
         ("key", texts(|n| format!("photos/{n:05}\u{e9} +%.jpg").into())),

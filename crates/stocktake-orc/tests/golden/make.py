@@ -31,7 +31,7 @@ columns = {
         [START + datetime.timedelta(seconds=n * n, milliseconds=n % 1000) for n in range(ROWS)], pa.timestamp("ns")
     ),
     "e_tag": pa.array([None if n % 7 == 0 else f"{noise[n]:016x}" for n in range(ROWS)]),
-    "storage_class": pa.array([("STANDARD", "GLACIER", "", "STANDARD_IA")[noise[n] >> 62] for n in range(ROWS)]),
+    "storage_class": pa.array([("STANDARD", "GLACIER", "DEEP_ARCHIVE", "STANDARD_IA")[noise[n] >> 62] for n in range(ROWS)]),
     "is_multipart_uploaded": pa.array([None if n % 11 == 0 else noise[n] >> 63 == 1 for n in range(ROWS)]),
     "small": pa.array([n % 256 - 128 for n in range(ROWS)], pa.int8()),
     "steps": pa.array([None if n % 50 == 3 else 1_000_000 - 3 * n for n in range(ROWS)], pa.int32()),
