@@ -224,6 +224,8 @@ mod tests {
     use super::*;
     use crate::stream::tests::stream;
     use Version::{One, Two};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn read(version: Version, signed: bool, stored: &[u8], count: usize) -> io::Result<Vec<i64>> {
         let stream = stream(0, stored);
@@ -272,6 +274,60 @@ mod tests {
         let mut expected = vec![2030, 2000, 2020, 1_000_000];
         expected.extend((2040..=2190).step_by(10));
         assert_eq!(read(Two, false, &stored, 20).unwrap(), expected);
+    }
+
+    /// Numbers of `width` bits, the high bit first.
+    fn pack(numbers: &[u64], width: u32) -> Vec<u8> {
+        let mut bytes = vec![0; (numbers.len() * width as usize).div_ceil(8)];
+        for (n, number) in numbers.iter().enumerate() {
+            for bit in (0..width).filter(|bit| number >> (width - 1 - bit) & 1 == 1) {
+                let at = n * width as usize + bit as usize;
+                bytes[at / 8] |= 0x80 >> (at % 8);
+            }
+        }
+        bytes
+    }
+
+    /// A run with patches of higher bits, by their places.
+    fn patched(base: i32, bits: u32, values: &[u64], patches: &[(usize, u64)]) -> Vec<u8> {
+        const PATCH_BITS: u32 = 20;
+        let (mut list, mut before) = (Vec::new(), 0);
+        for (at, patch) in patches {
+            let gap = at - before;
+            list.extend((0..gap / 255).map(|_| 255 << PATCH_BITS));
+            list.push(((gap % 255) as u64) << PATCH_BITS | patch);
+            before = *at;
+        }
+        let length = values.len() - 1;
+        let header = [
+            0x80 | ((bits - 1) << 1) as u8 | (length >> 8) as u8,
+            length as u8,
+            3 << 5 | (PATCH_BITS - 1) as u8,
+            7 << 5 | list.len() as u8,
+        ];
+        let base = base.unsigned_abs() | if base < 0 { 1 << 31 } else { 0 };
+        [&header[..], &base.to_be_bytes(), &pack(values, bits), &pack(&list, 28)].concat()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn patches_are_put_in_their_places(
+            base in -0x7fff_ffff..0x7fff_ffff_i32,
+            bits in 1..=24_u32,
+            values in vec(any::<u64>(), 3..=512),
+            patches in vec((any::<prop::sample::Index>(), 1..1_u64 << 20), 1..28),
+        ) {
+            let values: Vec<u64> = values.into_iter().map(|value| value & mask(bits)).collect();
+            let mut patches: Vec<_> = patches.into_iter().map(|(at, patch)| (at.index(values.len()), patch)).collect();
+            patches.sort_unstable();
+            patches.dedup_by_key(|(at, _)| *at);
+            let mut expected: Vec<i64> = values.iter().map(|value| i64::from(base) + *value as i64).collect();
+            patches.iter().for_each(|(at, patch)| expected[*at] += (patch << bits) as i64);
+            let stored = patched(base, bits, &values, &patches);
+            prop_assert_eq!(read(Two, true, &stored, values.len()).unwrap(), expected);
+        }
     }
 
     #[test]

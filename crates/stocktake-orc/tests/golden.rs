@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs::File;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use stocktake_inventory::{ColumnarFormat, RawColumn};
 use stocktake_orc::OrcFormat;
@@ -52,10 +53,13 @@ fn expected() -> Vec<(&'static str, RawColumn)> {
     ]
 }
 
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
 /// The values of the columns at these places, batches put together.
 fn read(name: &str, places: &[usize]) -> Vec<RawColumn> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let mut file = OrcFormat.open(File::open(path).unwrap()).unwrap();
+    let mut file = OrcFormat.open(File::open(path(name)).unwrap()).unwrap();
     let names: Vec<_> = expected().into_iter().map(|(name, _)| name).collect();
     assert_eq!(file.columns(), names);
     file.choose(places).unwrap();
@@ -113,4 +117,31 @@ fn many_stripes() {
 fn the_first_version_of_runs() {
     check("version-0.11.orc");
     check("version-0.11-dictionaries.orc");
+}
+
+/// What becomes of the file that is not compressed when its last `from` stands as `to`.
+fn altered(from: &[u8], to: &[u8]) -> Result<(), (ErrorKind, String)> {
+    let mut bytes = fs::read(path("plain.orc")).unwrap();
+    let at = bytes.windows(from.len()).rposition(|window| window == from).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    let read = || {
+        let mut file = OrcFormat.open(file)?;
+        file.choose(&[1, 3])?;
+        while file.next()?.is_some() {}
+        Ok(())
+    };
+    read().map_err(|error: std::io::Error| (error.kind(), error.to_string()))
+}
+
+#[test]
+fn what_no_inventory_has_is_refused_and_named() {
+    // The second field of the postscript is the kind of compression.
+    let lz4 = altered(&[0x10, 0], &[0x10, 4]);
+    assert_eq!(lz4, Err((ErrorKind::Unsupported, "it is compressed with LZ4".to_owned())));
+    let clock = "the column last_modified_date: its times are by the clock of CET, not in UTC";
+    assert_eq!(altered(b"GMT", b"CET"), Err((ErrorKind::Unsupported, clock.to_owned())));
+    assert_eq!(altered(b"GMT", b"UTC"), Ok(()));
+    assert!(matches!(altered(b"ORC", b"CRO"), Err((ErrorKind::InvalidData, _))));
 }
