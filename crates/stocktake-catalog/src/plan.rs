@@ -36,9 +36,10 @@ pub(crate) fn settle_empty(fences: Vec<Fence>, seq: u64) -> Result<Vec<Fence>, O
         let joins = settled.last_mut().filter(|last| last.live.objects == 0);
         match (joins, empty) {
             (Some(_), true) => {}
-            // A base just written reaches back over the emptiness before it.
+            // A base just written reaches back over the emptiness before it, which may begin behind it: rows of
+            // a tail come after every segment there is, not after every key there was.
             (Some(last), false) if fence.folded == seq => {
-                *last = Fence { low: last.low.clone(), ..fence };
+                *last = Fence { low: last.low.clone().min(fence.low.clone()), ..fence };
             }
             (_, true) => settled.push(Fence { low: fence.low, folded: seq, ..Fence::default() }),
             (_, false) => settled.push(fence),
@@ -222,6 +223,10 @@ mod tests {
         new.folded = 7;
         let settled = settle_empty(vec![fence("", 0, 0, 0), new], 7).unwrap();
         assert_eq!((settled.len(), settled[0].low.as_bytes(), settled[0].live.objects), (1, &b""[..], 5));
+        let mut behind = fence("b", 5, 5, 0);
+        behind.folded = 7;
+        let settled = settle_empty(vec![fence("", 5, 5, 0), fence("d", 0, 0, 0), behind], 7).unwrap();
+        assert_eq!(settled.iter().map(|fence| fence.low.as_bytes()).collect::<Vec<_>>(), [&b""[..], b"b"]);
         let mut wrong = fence("x", 5, 0, 5);
         wrong.live.bytes = 3;
         assert_eq!(settle_empty(vec![wrong], 7), Err("x".into()));

@@ -108,3 +108,11 @@ fn a_long_line_of_small_changes_stays_in_shape() {
     let days: Vec<Day> = std::iter::once((0..200).map(|n| (n, Some(0))).collect()).chain((0..40).map(change)).collect();
     stocktake_testkit::conformance::run(live_through(Mode::Plain, days));
 }
+
+#[test]
+fn new_keys_before_a_place_that_was_emptied_become_a_base() {
+    let range = |keys: std::ops::Range<u16>, version: Option<u64>| -> Day { keys.map(|key| (key, version)).collect() };
+    // The third letter comes, stands in a base of its own, goes again; then the second letter comes.
+    let days = vec![range(0..30, Some(0)), range(160..200, Some(1)), range(160..200, None), range(80..130, Some(2))];
+    stocktake_testkit::conformance::run(live_through(Mode::Plain, days));
+}
