@@ -164,14 +164,19 @@ impl Backup {
         let Seen { reader, infos, info, choice: view, probed } =
             self.see(&options, started, last.as_ref(), &summary_scope).await?;
         select::check_prefix(&info, &options.compare.path, &options.compare.inventory_prefix)?;
+        let same_rows = last.as_ref().filter(|last| select::is_same_scope(&last.summary.scope, &summary_scope));
+        let before = same_rows.map(|last| last.total);
         let parent = self.parent(last, &info, &summary_scope).await?;
         let doomed = cleanup::doomed(options.delete_inventories, &info, &infos);
         let inventory = reader.open(&info).await?;
         let changes = self.compare(&options, parent.as_ref(), inventory.clone()).await?;
         self.meter.listed(&*inventory);
         probed.iter().for_each(|probed| self.meter.listed(&**probed));
-        if let Some(parent) = &parent {
-            options.guards.check(changes.counts(), &parent.record().total)?;
+        match (&parent, before) {
+            (Some(parent), _) => options.guards.check(changes.counts(), &parent.record().total)?,
+            // Nobody asked for this full backup, so it is held against what there was.
+            (None, Some(before)) => options.guards.check_totals(&changes.counts().scanned, &before)?,
+            (None, None) => {}
         }
         let to_copy = to_copy(&changes).await?;
         self.observer.on_event(&Event::Planned { counts: changes.counts(), to_copy: to_copy.tally });

@@ -92,12 +92,7 @@ impl ContentReader {
         size: u64,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
-        let pack = list.pack;
-        let list = self.chunk_list(list).await?;
-        if list.size != size || content_hash(&list.hash) != hash {
-            let error = FormatError::Damaged("a chunk list is not that of its row".into());
-            return Err(self.fault(pack, error));
-        }
+        let list = self.chunk_list_of(list, size, hash).await?;
         let chunks = chunks_within(list.chunks, range);
         let read = stream::iter(chunks).map(move |(chunk, part)| {
             let reader = self.clone();
@@ -107,6 +102,16 @@ impl ContentReader {
             }
         });
         Ok(read.buffered(CHUNKS_AHEAD).boxed())
+    }
+
+    /// Reads the chunk list of a row, which says how long its object is and what hash it has.
+    pub(crate) async fn chunk_list_of(&self, list: &Extent, size: u64, hash: ContentHash) -> Result<ChunkList> {
+        let pack = list.pack;
+        let list = self.chunk_list(list).await?;
+        if list.size == size && content_hash(&list.hash) == hash {
+            return Ok(list);
+        }
+        Err(self.fault(pack, FormatError::Damaged("a chunk list is not that of its row".into())))
     }
 
     /// Reads a chunk list.

@@ -53,7 +53,7 @@ pub enum Which {
 /// - [`Error::InventoryNotFound`]: none is ready; it says what was there instead.
 /// - [`Error::InventoryTooOld`]: the one chosen began longer ago than allowed.
 /// - [`Error::InventoryStale`]: it is not newer than `last`.
-/// - [`Error::InventoryScopeMismatch`]: it lists another bucket.
+/// - [`Error::InventoryScopeMismatch`]: it lists another bucket, or several configurations deliver to the location.
 pub fn choose<'a>(
     infos: &'a [InventoryInfo],
     choice: &Choice,
@@ -61,7 +61,7 @@ pub fn choose<'a>(
     last: Option<&InventoryUse>,
     location: &Location,
 ) -> Result<&'a InventoryInfo> {
-    let info = pick(infos, &choice.which, location)?;
+    let info = pick(infos, choice, location)?;
     // A manifest that can't be read does not tell its bucket; opening it says what is wrong with it.
     if let Some(bucket) = &choice.bucket
         && *bucket != info.bucket
@@ -87,14 +87,26 @@ pub fn choose<'a>(
     }
 }
 
-fn pick<'a>(infos: &'a [InventoryInfo], which: &Which, location: &Location) -> Result<&'a InventoryInfo> {
-    let fits = |info: &&InventoryInfo| match which {
+fn pick<'a>(infos: &'a [InventoryInfo], choice: &Choice, location: &Location) -> Result<&'a InventoryInfo> {
+    let fits = |info: &&InventoryInfo| match &choice.which {
         Which::Newest => true,
         Which::AsOf(time) => info.created <= *time,
         Which::At(location) => info.location == *location,
     };
+    // A manifest that can't be read does not tell its bucket, and must not be passed over for an older one.
+    let is_of_bucket = |info: &&InventoryInfo| {
+        info.bucket.is_empty() || choice.bucket.as_ref().is_none_or(|bucket| *bucket == info.bucket)
+    };
     let candidates = || infos.iter().filter(fits);
-    candidates().filter(|info| info.not_ready.is_none()).max_by_key(|info| info.created).ok_or_else(|| {
+    let ready = || candidates().filter(|info| info.not_ready.is_none());
+    // Other buckets' inventories may be in the same place. Where there are only those, the newest says so.
+    if let Some(newest) = ready().filter(is_of_bucket).max_by_key(|info| info.created) {
+        if !matches!(choice.which, Which::At(_)) {
+            check_one_configuration(newest, ready().filter(is_of_bucket))?;
+        }
+        return Ok(newest);
+    }
+    ready().max_by_key(|info| info.created).ok_or_else(|| {
         let newest = candidates().max_by_key(|info| info.created);
         let problem = match newest {
             Some(info) => {
@@ -106,6 +118,17 @@ fn pick<'a>(infos: &'a [InventoryInfo], which: &Which, location: &Location) -> R
         };
         Error::InventoryNotFound { location: location.clone(), problem }
     })
+}
+
+/// Refuses to choose between configurations: what one lists and another does not would be taken for deleted.
+fn check_one_configuration<'a>(newest: &InventoryInfo, ready: impl Iterator<Item = &'a InventoryInfo>) -> Result<()> {
+    let configurations: BTreeSet<&str> = ready.map(|info| &*info.configuration).filter(|id| !id.is_empty()).collect();
+    if configurations.len() < 2 {
+        return Ok(());
+    }
+    let list = configurations.into_iter().collect::<Vec<_>>().join(", ");
+    let problem = format!("several configurations deliver here; name the location of one of them: {list}");
+    Err(Error::InventoryScopeMismatch { inventory: newest.location.clone(), problem })
 }
 
 /// Checks that what an inventory was filtered to covers what is to be backed up.
@@ -122,6 +145,11 @@ pub fn check_prefix(info: &InventoryInfo, path: &[u8], inventory_prefix: &[u8]) 
         path.escape_ascii()
     );
     Err(Error::InventoryScopeMismatch { inventory: info.location.clone(), problem })
+}
+
+/// Whether two scopes hold the same objects.
+pub(crate) fn is_same_scope(a: &Scope, b: &Scope) -> bool {
+    (&a.source, &a.path, &a.filters) == (&b.source, &b.path, &b.filters)
 }
 
 /// Why the last snapshot can't be built on, if so: it covers something else, or was
@@ -210,6 +238,26 @@ mod tests {
         let other = Choice { bucket: Some("videos".into()), ..Choice::default() };
         assert_eq!(code(&other, None), "inventory_scope_mismatch");
         assert_eq!(choose_of(&[], &Choice::default(), None).unwrap_err().code(), "inventory_not_found");
+    }
+
+    #[test]
+    fn other_buckets_in_the_same_place_are_passed_over_and_two_configurations_are_refused() {
+        let of = |bucket: &str, configuration: &str, created| InventoryInfo {
+            bucket: bucket.into(),
+            configuration: configuration.into(),
+            ..info(&format!("{configuration}/{created}"), created)
+        };
+        let mut infos = vec![of("photos", "all", 5), of("videos", "clips", 9), of("photos", "all", 7)];
+        let photos = Choice { bucket: Some("photos".into()), ..Choice::default() };
+        assert_eq!(choose_of(&infos, &photos, None).unwrap(), "all/7");
+        infos.push(of("photos", "logs", 8));
+        let error = choose_of(&infos, &photos, None).unwrap_err();
+        assert!(error.code() == "inventory_scope_mismatch" && error.to_string().contains("all, logs"), "{error}");
+        let named = Choice { which: Which::At(Location::new("logs/8")), ..photos.clone() };
+        assert_eq!(choose_of(&infos, &named, None).unwrap(), "logs/8");
+        // One that can't be read is not passed over for an older one.
+        let broken = [of("photos", "all", 5), of("", "all", 6)];
+        assert_eq!(choose_of(&broken, &photos, None).unwrap(), "all/6");
     }
 
     #[test]

@@ -6,8 +6,9 @@
 mod support;
 
 use stocktake_core::memory::MemoryVault;
-use stocktake_core::{ObjectKey, Vault};
-use stocktake_engine::{Restore, RestoreOptions};
+use stocktake_core::{Content, Entropy, ObjectKey, Vault};
+use stocktake_engine::{DataShare, Restore, RestoreOptions, Verify};
+use stocktake_format::names;
 use support::{State, World, noise};
 
 async fn world() -> (World, stocktake_core::SnapshotId, State) {
@@ -83,4 +84,24 @@ async fn a_pack_cut_short_or_gone_or_swapped_is_named_with_its_keys() {
     let report = world.verify().await;
     assert_eq!(report.damage[0].problem, "it is missing");
     assert_eq!(report.damage[0].key_count as usize, state.len());
+}
+
+#[tokio::test]
+async fn a_damaged_list_of_chunks_is_found_though_no_data_is_read() {
+    let (world, snapshot, _) = world().await;
+    let opened = world.catalog.open(snapshot).await.unwrap();
+    let rows = opened.lookup(&[&b"large"[..]].into_iter().collect()).await.unwrap();
+    let Content::Chunked { list, .. } = rows.iter().next().unwrap().to_row().content else { panic!("it is small") };
+    let name = names::pack(list.pack);
+    let mut bytes = world.store.read(&name, None).await.unwrap().to_vec();
+    bytes[(list.block_offset + list.block_length / 2) as usize] ^= 1;
+    world.store.tamper(&name, bytes);
+    for share in [DataShare::None, DataShare::All] {
+        let entropy: std::sync::Arc<dyn Entropy> = world.entropy.clone();
+        let verify = Verify::new(&world.vault, world.catalog.clone(), entropy);
+        let report = verify.run(&[], share).await.unwrap();
+        assert_eq!((report.damage.len(), report.damaged.objects), (1, 1));
+        assert_eq!((&report.damage[0].blob, &report.damage[0].keys[..]), (&name, &["large".into()][..]));
+        assert_eq!(report.damage[0].key_count, 1);
+    }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use stocktake_core::{
-    Entry, EntryFlags, Inventory, InventoryFormat, InventoryInfo, InventoryReader, Location, Provenance, Result, Row,
+    Content, Entry, EntryFlags, Inventory, InventoryFormat, InventoryInfo, InventoryReader, Location, Provenance,
+    Result, Row,
 };
 use stocktake_engine::{JobStatus, OnArchived, OnChanged};
 use stocktake_testkit::wrappers::{FaultySource, SourceFault};
@@ -214,6 +215,66 @@ async fn an_archived_object_is_listed_without_bytes_or_failed_by_policy() {
         let provenance = row(&world, report.snapshot.id, "k/b").await.map(|row| row.provenance);
         assert_eq!(provenance, (archived == 1).then_some(Provenance::Archived));
     }
+}
+
+#[tokio::test]
+async fn an_object_archived_behind_its_class_is_asked_again_until_it_can_be_read() {
+    let mut world = world_with(&[("k/b", ALWAYS, SourceFault::Archived)]).await;
+    for _ in 0..2 {
+        let report = world.backup().await.unwrap();
+        assert_eq!(report.snapshot.summary.counters.archived.objects, 1);
+        assert_eq!(row(&world, report.snapshot.id, "k/b").await.unwrap().content, Content::Absent);
+        world.bucket.put("new", noise(5, 100));
+    }
+    world.source = world.bucket.clone();
+    let report = world.backup().await.unwrap();
+    assert_eq!(report.snapshot.summary.counters.archived.objects, 0);
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
+}
+
+/// The second backup finds `k/b` with another time, and the fault.
+async fn touched_with(fault: SourceFault) -> (World, Row, Row, stocktake_engine::BackupReport) {
+    let mut world = world_with(&[]).await;
+    let first = world.backup().await.unwrap();
+    let before = row(&world, first.snapshot.id, "k/b").await.unwrap();
+    world.bucket.put("k/b", noise(1, 3000));
+    world.source = Arc::new(faulty(&world, &[("k/b", 1, fault)]));
+    let second = world.backup().await.unwrap();
+    assert_eq!(second.changes().metadata_changed.objects, 1);
+    let after = row(&world, second.snapshot.id, "k/b").await.unwrap();
+    (world, before, after, second)
+}
+
+#[tokio::test]
+async fn bytes_in_the_vault_are_kept_when_their_object_is_archived_before_its_metadata_is_read() {
+    let (world, before, after, report) = touched_with(SourceFault::Archived).await;
+    assert_eq!((after.content, after.provenance), (before.content, Provenance::Exact));
+    assert!(after.entry.last_modified > before.entry.last_modified);
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
+}
+
+#[tokio::test]
+async fn an_object_replaced_before_its_metadata_is_read_is_stored_as_it_is() {
+    let (_, _, after, report) = touched_with(SourceFault::Changed).await;
+    assert_eq!(after.provenance, Provenance::Newer);
+    let counters = report.snapshot.summary.counters;
+    assert_eq!((counters.newer.objects, counters.failed.objects), (1, 0));
+}
+
+#[tokio::test]
+async fn a_version_that_is_gone_is_not_an_object_that_is() {
+    let mut world = world_with(&[("k/b", 1, SourceFault::NotFound)]).await;
+    let mut claims = claims(&world);
+    claims
+        .1
+        .iter_mut()
+        .filter(|entry| entry.key.as_bytes() == b"k/b")
+        .for_each(|entry| entry.version = Some("v1".into()));
+    world.inventories = Arc::new(claims);
+    let report = world.backup().await.unwrap();
+    let counters = report.snapshot.summary.counters;
+    assert_eq!((counters.newer.objects, counters.vanished.objects), (1, 0), "{counters:?}");
+    assert!(row(&world, report.snapshot.id, "k/b").await.is_some());
 }
 
 #[tokio::test]

@@ -61,6 +61,17 @@ impl Guards {
         self
     }
 
+    /// Holds a full backup against the limits where its source had a snapshot before, which it is not compared
+    /// with: what is fewer now is taken for deleted.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_totals(&self, scanned: &Tally, last: &Tally) -> Result<()> {
+        let gone = last.objects.saturating_sub(scanned.objects);
+        let deleted = Tally { objects: gone, bytes: last.bytes.saturating_sub(scanned.bytes) };
+        self.check(&ChangeCounts { scanned: *scanned, deleted, ..ChangeCounts::default() }, last)
+    }
+
     /// Holds the counts of a comparison against the limits; `parent` is everything in the previous state.
     ///
     /// An empty current state after one that was not is refused whatever the number of objects.
@@ -151,6 +162,13 @@ mod tests {
         assert!(!trips(guards, counts(200, 0, 0), 100));
         assert!(trips(guards, counts(201, 0, 0), 100));
         assert!(trips(guards, counts(89, 0, 0), 100));
+    }
+
+    #[test]
+    fn a_full_backup_is_held_against_what_there_was() {
+        let trips = |scanned, last| Guards::default().check_totals(&tally(scanned), &tally(last)).is_err();
+        assert!(trips(0, 1) && trips(49, 100));
+        assert!(!trips(50, 100) && !trips(200, 100) && !trips(0, 0));
     }
 
     #[test]

@@ -28,10 +28,12 @@ pub(crate) fn decide(change: Change, previous: Option<Row>, on_archived: OnArchi
     let archived = is_archive_class(&entry.class);
     let has_bytes = |row: &Row| row.content != Content::Absent;
     match (change.class, previous) {
-        (ChangeClass::ClassChanged, Some(previous)) if has_bytes(&previous) => carry(entry, previous),
+        (ChangeClass::ClassChanged, Some(previous)) if has_bytes(&previous) => {
+            Action::Row(carried_row(entry, previous))
+        }
         (ChangeClass::MetadataChanged, Some(previous)) if has_bytes(&previous) => {
             // An archived object can't be asked for its metadata; what was captured before stands.
-            if archived { carry(entry, previous) } else { Action::Refresh { entry, previous } }
+            if archived { Action::Row(carried_row(entry, previous)) } else { Action::Refresh { entry, previous } }
         }
         (_, previous) if archived => match on_archived {
             OnArchived::Skip => Action::Archive { entry, previous },
@@ -70,14 +72,14 @@ pub(crate) fn outlook(change: &ChangeRef<'_>) -> Outlook {
 }
 
 /// The row with the entry's new facts and the bytes it has.
-fn carry(entry: Entry, previous: Row) -> Action {
+pub(crate) fn carried_row(entry: Entry, previous: Row) -> RowOp {
     let put = Row {
         entry,
         content: previous.content.clone(),
         provenance: Provenance::Exact,
         attributes: previous.attributes.clone(),
     };
-    Action::Row(RowOp { put: Some(put), previous: Some(previous) })
+    RowOp { put: Some(put), previous: Some(previous) }
 }
 
 /// The row of an archived object: its facts, without bytes.

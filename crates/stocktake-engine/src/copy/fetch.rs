@@ -10,13 +10,13 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{BoxStream, StreamExt};
 use md5::{Digest, Md5};
 use stocktake_core::{
-    BytesColumn, Change, Entry, EntryFlags, Error, ObjectRead, Provenance, Result, Row, RowBatch, Wanted,
+    BytesColumn, Change, Entry, EntryFlags, Error, ObjectKey, ObjectRead, Provenance, Result, Row, RowBatch, Wanted,
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::decide::{Action, archived_row, decide, unreadable_row};
+use super::decide::{Action, archived_row, carried_row, decide, is_archive_class, unreadable_row};
 use super::{CopyJob, OnChanged, RowOp};
 use crate::retry::retried;
 
@@ -99,11 +99,9 @@ async fn start(job: &Arc<CopyJob>, budget: &Arc<Semaphore>, action: Action) -> R
             Ok(Pending::Ready(Box::new(unreadable_row(previous))))
         }
         Action::Refresh { entry, previous } => {
-            let reserved = reserve(budget, 0, &job).await;
-            Ok(spawn(async move {
-                let _reserved = reserved;
-                refresh(&job, entry, previous).await
-            }))
+            // Most need nothing; but what changed meanwhile is read whole.
+            let reserved = reserve(budget, entry.size, &job).await;
+            Ok(spawn(async move { refresh(&job, entry, previous, reserved).await }))
         }
         Action::Copy { entry, previous } => {
             let reserved = reserve(budget, entry.size, &job).await;
@@ -129,7 +127,7 @@ fn units(bytes: u64) -> usize {
 }
 
 /// Asks for the object's attributes: the same conditional GET, for one byte of it.
-async fn refresh(job: &CopyJob, entry: Entry, previous: Row) -> Result<Fetched> {
+async fn refresh(job: &Arc<CopyJob>, entry: Entry, previous: Row, reserved: OwnedSemaphorePermit) -> Result<Fetched> {
     let range = (entry.size > 0).then_some(0..1);
     let read = retried(&job.meter, || job.source.read(Wanted::Exactly(&entry), range.clone())).await;
     match read {
@@ -139,7 +137,9 @@ async fn refresh(job: &CopyJob, entry: Entry, previous: Row) -> Result<Fetched> 
             let put = Row { entry, content: previous.content.clone(), provenance: Provenance::Exact, attributes };
             Ok(Fetched::Row(Box::new(RowOp { put: Some(put), previous: Some(previous) })))
         }
-        Err(error) => unread(job, &entry, Some(previous), error),
+        // It can't be asked any more; its bytes are in the vault, and what was captured of it before stands.
+        Err(Error::ObjectArchived { .. }) => Ok(Fetched::Row(Box::new(carried_row(entry, previous)))),
+        Err(error) => replaced(job, &entry, Some(previous), error, reserved).await,
     }
 }
 
@@ -151,13 +151,31 @@ async fn copy_object(
 ) -> Result<Fetched> {
     match read_wanted(job, Wanted::Exactly(&entry)).await {
         Ok(body) => body.into_fetched(job, &entry, Provenance::Exact, previous, reserved),
-        Err(Error::ObjectChanged { .. }) if job.options.on_changed == OnChanged::Newer => {
-            match read_wanted(job, Wanted::Current(&entry.key)).await {
-                Ok(body) => body.into_fetched(job, &entry, Provenance::Newer, previous, reserved),
-                Err(error) => unread(job, &entry, previous, error),
-            }
+        Err(error) => replaced(job, &entry, previous, error, reserved).await,
+    }
+}
+
+/// What becomes of an object that is not the one that was listed: where that is asked for, the newer one is read.
+async fn replaced(
+    job: &Arc<CopyJob>,
+    entry: &Entry,
+    previous: Option<Row>,
+    error: Error,
+    reserved: OwnedSemaphorePermit,
+) -> Result<Fetched> {
+    let error = match (error, &entry.version) {
+        // That a version is gone does not say that the object is.
+        (Error::ObjectNotFound { key, location }, Some(version)) => {
+            Error::ObjectChanged { key, location, expected: format!("version {version}") }
         }
-        Err(error) => unread(job, &entry, previous, error),
+        (error, _) => error,
+    };
+    if !matches!(error, Error::ObjectChanged { .. }) || job.options.on_changed != OnChanged::Newer {
+        return unread(job, entry, previous, error);
+    }
+    match read_wanted(job, Wanted::Current(&entry.key)).await {
+        Ok(body) => body.into_fetched(job, entry, Provenance::Newer, previous, reserved),
+        Err(error) => unread(job, entry, previous, error),
     }
 }
 
@@ -170,7 +188,10 @@ fn unread(job: &CopyJob, entry: &Entry, previous: Option<Row>, error: Error) -> 
         }
         Error::ObjectArchived { .. } if job.options.on_archived == super::OnArchived::Skip => {
             job.progress.archived(&entry.key, entry.size);
-            archived_row(entry.clone(), previous)
+            // A class that does not tell that it is archived will not tell when it is not any more. So none is noted,
+            // and the next comparison finds a difference, for which the object is asked again.
+            let class = if is_archive_class(&entry.class) { entry.class.clone() } else { String::new() };
+            archived_row(Entry { class, ..entry.clone() }, previous)
         }
         Error::ObjectChanged { .. } if job.options.on_changed == OnChanged::Skip => {
             job.progress.newer(&entry.key, entry.size);
@@ -234,7 +255,7 @@ async fn read_small(job: &CopyJob, wanted: Wanted<'_>, mut read: ObjectRead) -> 
     while let Some(piece) = read.body.next().await {
         let piece = piece?;
         if (pieces.len() + first.as_ref().map_or(0, Bytes::len) + piece.len()) as u64 > read.size {
-            return Err(damaged(job, wanted, "more bytes than announced".into()));
+            return Err(damaged(job, wanted.key(), "more bytes than announced".into()));
         }
         // Most small objects arrive in one piece, which is then not copied.
         if first.is_none() && pieces.is_empty() {
@@ -248,7 +269,7 @@ async fn read_small(job: &CopyJob, wanted: Wanted<'_>, mut read: ObjectRead) -> 
     }
     let bytes = first.unwrap_or_else(|| pieces.freeze());
     if bytes.len() as u64 != read.size {
-        return Err(damaged(job, wanted, format!("{} of {} bytes", bytes.len(), read.size)));
+        return Err(damaged(job, wanted.key(), format!("{} of {} bytes", bytes.len(), read.size)));
     }
     let md5 = expected_md5(wanted);
     let key = job.key.clone();
@@ -263,7 +284,7 @@ async fn read_small(job: &CopyJob, wanted: Wanted<'_>, mut read: ObjectRead) -> 
     } else {
         hash()
     };
-    if md5_fits { Ok((bytes, hash)) } else { Err(damaged(job, wanted, MD5_DIFFERS.into())) }
+    if md5_fits { Ok((bytes, hash)) } else { Err(damaged(job, wanted.key(), MD5_DIFFERS.into())) }
 }
 
 const MD5_DIFFERS: &str = "the MD5 of its bytes is not its ETag";
@@ -275,9 +296,9 @@ fn expected_md5(wanted: Wanted<'_>) -> Option<[u8; 16]> {
     entry.etag.as_ref().filter(|_| is_md5)?.code().md5_shaped()
 }
 
-fn damaged(job: &CopyJob, wanted: Wanted<'_>, problem: String) -> Error {
+pub(crate) fn damaged(job: &CopyJob, key: &ObjectKey, problem: String) -> Error {
     let location = stocktake_core::Location::new(job.source.to_string());
-    Error::ObjectDamaged { key: wanted.key().clone(), location, problem }
+    Error::ObjectDamaged { key: key.clone(), location, problem }
 }
 
 impl Opened {
@@ -304,7 +325,7 @@ impl Opened {
         };
         if size != entry.size {
             let problem = format!("it has {size} bytes, the inventory says {}", entry.size);
-            let error = damaged(job, Wanted::Exactly(&entry), problem);
+            let error = damaged(job, &entry.key, problem);
             return unread(job, listed, previous, error);
         }
         if provenance == Provenance::Newer {
@@ -364,7 +385,7 @@ async fn pump(job: &CopyJob, entry: &Entry, read: ObjectRead, out: &Sender<Resul
                 at += piece.len() as u64;
                 resumed = 0;
                 if at > entry.size {
-                    return Err(damaged(job, wanted, "more bytes than announced".into()));
+                    return Err(damaged(job, wanted.key(), "more bytes than announced".into()));
                 }
                 if let Some((md5, _)) = &mut md5 {
                     md5.update(&piece);
@@ -375,7 +396,7 @@ async fn pump(job: &CopyJob, entry: &Entry, read: ObjectRead, out: &Sender<Resul
             }
             Some(Err(error)) if !error.is_retryable() || resumed == MAX_RESUMES => return Err(error),
             None if resumed == MAX_RESUMES => {
-                return Err(damaged(job, wanted, format!("{at} of {} bytes", entry.size)));
+                return Err(damaged(job, wanted.key(), format!("{at} of {} bytes", entry.size)));
             }
             _ => {
                 resumed += 1;
@@ -384,7 +405,7 @@ async fn pump(job: &CopyJob, entry: &Entry, read: ObjectRead, out: &Sender<Resul
         }
     }
     let md5_fits = md5.is_none_or(|(md5, expected)| md5.finalize()[..] == expected);
-    if md5_fits { Ok(()) } else { Err(damaged(job, wanted, MD5_DIFFERS.into())) }
+    if md5_fits { Ok(()) } else { Err(damaged(job, wanted.key(), MD5_DIFFERS.into())) }
 }
 
 async fn resume(job: &CopyJob, entry: &Entry, at: u64) -> Result<BoxStream<'static, Result<Bytes>>> {

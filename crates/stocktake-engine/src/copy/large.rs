@@ -18,7 +18,7 @@ use stocktake_format::{Chunk, ChunkSizes, ContentHasher, Item, ItemKind, content
 use super::CopyJob;
 use super::assemble::{Assembled, Assembler, Member, complete, same_as_before};
 use super::decide::unreadable_row;
-use super::fetch::{LargeBody, RowHead};
+use super::fetch::{LargeBody, RowHead, damaged};
 use crate::content::ContentReader;
 
 /// Sends a large object's chunks to the pack stage, and counts the object.
@@ -80,10 +80,19 @@ async fn cut_object(
     assembler.send(Assembled::Block { block: None, members: Vec::new() }).await;
     let sizes = ChunkSizes::for_object(head.entry.size);
     let mut cutter = Cutter::new(&assembler.job, sizes);
+    let mut came = 0;
     loop {
         let piece = match body.bytes.recv().await {
-            Some(Ok(piece)) => Some(piece),
+            Some(Ok(piece)) => {
+                came += piece.len() as u64;
+                Some(piece)
+            }
             Some(Err(error)) => return Err((error, body)),
+            // A channel that closes early is what becomes of a reader that panicked, and no end.
+            None if came != head.entry.size => {
+                let problem = format!("{came} of {} bytes", head.entry.size);
+                return Err((damaged(&assembler.job, &head.entry.key, problem), body));
+            }
             None => None,
         };
         let last = piece.is_none();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stocktake_core::{BytesColumn, PackId, Result, RowBatch, RowDelta, SnapshotWriter};
+use stocktake_core::{BytesColumn, Error, PackId, Result, RowBatch, RowDelta, SnapshotWriter};
 use stocktake_format::PackReader;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::task::AbortOnDropHandle;
@@ -55,5 +55,15 @@ pub(crate) async fn publish(job: &Arc<CopyJob>, id: PackId, name: &str, bytes: B
     let (key, pack) = (job.key.clone(), bytes.clone());
     let verified = tokio::task::spawn_blocking(move || PackReader::new(&key, id).verify(&key, &pack).map(drop));
     verified.await.expect("verifying does not panic").map_err(|error| damaged(&*job.vault, name, error))?;
-    job.vault.create(name, bytes).await
+    match job.vault.create(name, bytes.clone()).await {
+        // A repetition within the store's client may have met its own first attempt. The name is this job's alone.
+        Err(taken @ Error::BlobExists { .. }) => {
+            if job.vault.read(name, None).await? == bytes {
+                Ok(())
+            } else {
+                Err(taken)
+            }
+        }
+        created => created,
+    }
 }

@@ -21,14 +21,14 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
-    Catalog, CatalogDamage, Content, ContentHash, Entropy, Error, Event, Extent, KeyRange, ObjectKey, Observer, PackId,
-    Result, Row, RowBatch, SnapshotId, Tally,
+    Catalog, CatalogDamage, Content, ContentHash, Entropy, Error, Event, Extent, KeyRange, ObjectKey, Observer, Result,
+    Row, RowBatch, SnapshotId, Tally,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::OpenVault;
 use crate::content::ContentReader;
-use pack::Packs;
+use pack::{Found, Packs};
 
 /// Rows that are grouped by pack at once.
 const WINDOW_ROWS: usize = 16_384;
@@ -162,6 +162,9 @@ struct Findings {
     damage: BTreeMap<String, Damage>,
 }
 
+/// The keys of a window that can't be restored, each with its size: one may miss something of several packs.
+type Lost = BTreeMap<ObjectKey, u64>;
+
 /// Something a row needs: bytes of a block, of which the hash is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Need {
@@ -223,8 +226,8 @@ impl Run {
     }
 
     async fn window(&self, rows: Vec<Row>) -> Result<()> {
-        let (mut needs, mut lists) = (Vec::new(), Vec::new());
-        let mut checked = Tally::default();
+        let (mut needs, mut large) = (Vec::new(), Vec::new());
+        let (mut checked, mut lost) = (Tally::default(), Lost::new());
         for row in rows {
             let (key, size) = (row.entry.key.clone(), row.entry.size);
             checked.add(size);
@@ -233,18 +236,22 @@ impl Run {
                 Content::Whole { hash, extent } => {
                     needs.push(Need { extent, length: size, hash: Some(hash), key, size });
                 }
-                Content::Chunked { list, .. } => {
-                    needs.push(Need { extent: list, length: 0, hash: None, key: key.clone(), size });
-                    lists.push((list, key, size));
+                Content::Chunked { list, hash, .. } => {
+                    let need = Need { extent: list, length: 0, hash: None, key, size };
+                    needs.push(need.clone());
+                    large.push((need, hash));
                 }
             }
         }
-        self.needs(needs).await?;
-        for (list, key, size) in lists {
-            self.chunks(&list, &key, size).await?;
+        self.needs(needs, &mut lost).await?;
+        for (list, hash) in large {
+            if !lost.contains_key(&list.key) {
+                self.chunks(list, hash, &mut lost).await?;
+            }
         }
         let done = {
             let mut findings = lock(&self.findings);
+            lost.into_values().for_each(|size| findings.damaged.add(size));
             findings.checked += checked;
             findings.checked
         };
@@ -252,40 +259,51 @@ impl Run {
         Ok(())
     }
 
-    /// Checks the chunks of one large object. A list that can't be read was found as damage of its pack already.
-    async fn chunks(&self, list: &Extent, key: &ObjectKey, size: u64) -> Result<()> {
-        let Ok(list) = self.verify.reader.chunk_list(list).await else { return Ok(()) };
+    /// Checks the chunks of one large object, whose list's pack is there.
+    async fn chunks(&self, list: Need, hash: ContentHash, lost: &mut Lost) -> Result<()> {
+        let read = self.verify.reader.chunk_list_of(&list.extent, list.size, hash).await;
+        let chunks = match read {
+            Ok(list) => list.chunks,
+            // Where the pack was not read whole, this is the first look at the list.
+            Err(error) => {
+                let found = Found { pack: list.extent.pack, problem: pack::problem(error)?, lost: vec![list] };
+                self.pack_damage(found, lost);
+                return Ok(());
+            }
+        };
         let need = |chunk: &stocktake_format::Chunk| Need {
             extent: chunk.extent,
             length: u64::from(chunk.length),
             hash: Some(chunk.hash),
-            key: key.clone(),
-            size,
+            key: list.key.clone(),
+            size: list.size,
         };
-        self.needs(list.chunks.iter().map(need).collect()).await
+        self.needs(chunks.iter().map(need).collect(), lost).await
     }
 
     /// Checks needs, pack by pack.
-    async fn needs(&self, mut needs: Vec<Need>) -> Result<()> {
+    async fn needs(&self, mut needs: Vec<Need>, lost: &mut Lost) -> Result<()> {
         needs.sort_by_key(|need| (need.extent.pack, need.extent.block_offset, need.extent.offset));
         let groups: Vec<Vec<Need>> =
             needs.chunk_by(|a, b| a.extent.pack == b.extent.pack).map(<[Need]>::to_vec).collect();
         let mut checks = stream::iter(groups).map(|group| self.packs.check(group)).buffered(PACKS_AHEAD);
         while let Some(found) = checks.try_next().await? {
             if let Some(found) = found {
-                self.pack_damage(found.pack, found.problem, found.lost);
+                self.pack_damage(found, lost);
             }
         }
         Ok(())
     }
 
-    fn pack_damage(&self, pack: PackId, problem: String, lost: Vec<Need>) {
+    /// Notes a damaged pack, and the keys that are lost with it.
+    fn pack_damage(&self, found: Found, lost: &mut Lost) {
+        let Found { pack, problem, lost: needs } = found;
         let mut findings = lock(&self.findings);
         let blob = stocktake_format::names::pack(pack);
-        let mut keys: Vec<(ObjectKey, u64)> = lost.into_iter().map(|need| (need.key, need.size)).collect();
+        let mut keys: Vec<(ObjectKey, u64)> = needs.into_iter().map(|need| (need.key, need.size)).collect();
         keys.sort_unstable();
         keys.dedup();
-        keys.iter().for_each(|(_, size)| findings.damaged.add(*size));
+        lost.extend(keys.iter().cloned());
         let damage = findings.damage.entry(blob.clone()).or_insert_with(|| Damage::new(blob, problem));
         damage.key_count += keys.len() as u64;
         let room = LISTED_KEYS.saturating_sub(damage.keys.len());

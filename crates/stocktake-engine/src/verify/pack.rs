@@ -214,7 +214,7 @@ fn is_intact(reader: &ContentReader, pack: &Bytes, need: &Need) -> bool {
 }
 
 /// What is wrong with a blob; other failures say nothing about it and end the verification.
-fn problem(error: Error) -> Result<String> {
+pub(super) fn problem(error: Error) -> Result<String> {
     match error {
         Error::BlobDamaged { problem, .. } => Ok(problem),
         Error::BlobNotFound { .. } => Ok("it is missing".into()),
