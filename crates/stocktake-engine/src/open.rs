@@ -83,19 +83,25 @@ pub async fn init_vault(
 
 /// Opens a vault.
 ///
-/// `providers` are tried against every wrapped key of their kind. A vault without encryption needs none.
+/// `providers` are tried against every wrapped key of their kind. A vault without encryption is opened without
+/// any: who gives a key expects encryption, and the settings, which anybody may have exchanged who can write to
+/// the vault, must not talk them out of it.
 ///
 /// # Errors
 /// - [`Error::VaultNotFound`], [`Error::VaultUnsupported`], [`Error::BlobDamaged`] for the settings.
-/// - [`Error::WrongKey`]: no provider opens it.
+/// - [`Error::WrongKey`]: no provider opens it, or there are some and it is not encrypted.
 pub async fn open_vault(vault: Arc<dyn Vault>, providers: &[&dyn KeyProvider]) -> Result<OpenVault> {
     let vault = retrying(vault);
     let location = Location::new(vault.to_string());
     let config = read_config(&*vault).await?.ok_or_else(|| Error::VaultNotFound { location: location.clone() })?;
-    let key = if config.encrypted {
-        VaultKey::encrypted(config.id, unwrap_key(&*vault, &config, providers, &location).await?)
-    } else {
-        VaultKey::unencrypted(config.id)
+    let key = match (config.encrypted, providers) {
+        (true, _) => VaultKey::encrypted(config.id, unwrap_key(&*vault, &config, providers, &location).await?),
+        (false, []) => VaultKey::unencrypted(config.id),
+        (false, _) => {
+            let problem = "it is not encrypted, though a passphrase or key file was given; open it without if it was made so, \
+                           else somebody has exchanged its settings";
+            return Err(Error::WrongKey { location, problem: problem.to_owned() });
+        }
     };
     Ok(OpenVault { vault, key: Arc::new(key), config })
 }

@@ -5,7 +5,8 @@
 //! request; every byte is verified, and goes to the target.
 //!
 //! **Bound.** A window of [`WINDOW_ROWS`] rows, [`SPANS_AHEAD`] reads of at most
-//! [`SPAN_BYTES`] (or one block), and what the target needs for
+//! [`SPAN_BYTES`] (or one block), which decode to [`SPAN_RAW_BYTES`] at most (or one
+//! block), one more that is being written, and what the target needs for
 //! [`RestoreOptions::concurrency`] writes.
 
 use std::sync::{Arc, Mutex};
@@ -30,6 +31,10 @@ const WINDOW_ROWS: usize = 8192;
 const SPANS_AHEAD: usize = 4;
 /// The longest read of neighbouring blocks, in bytes.
 const SPAN_BYTES: u64 = 8 << 20;
+/// How many bytes the blocks of one read may decode to: some compress a thousandfold.
+const SPAN_RAW_BYTES: u64 = 32 << 20;
+/// What a block of small objects is taken to decode to. Writers cut them near this.
+const BLOCK_RAW_BYTES: u64 = 256 << 10;
 /// Blocks this near to each other, in bytes, are read in one request with what lies between.
 const GAP_BYTES: u64 = 256 << 10;
 
@@ -41,7 +46,8 @@ pub struct RestoreOptions {
     pub prefixes: Vec<Vec<u8>>,
     /// Only objects that pass.
     pub filter: Option<Filter>,
-    /// Removed from the beginning of every key that has it.
+    /// Removed from the beginning of every key. An object whose key does not have it fails: left as it is, it
+    /// could be taken for another one.
     pub strip_prefix: Vec<u8>,
     /// Put before every key, after stripping.
     pub add_prefix: Vec<u8>,
@@ -239,7 +245,11 @@ impl Run {
 
     /// What to do about one row; `None` when nothing is to be written.
     async fn wish(&self, row: Row) -> Result<Option<Wish>> {
-        let key = self.target_key(&row.entry.key);
+        let Some(key) = self.target_key(&row.entry.key) else {
+            let strip = self.options.strip_prefix.escape_ascii();
+            self.failed(&row, Error::invalid(format!("{} does not begin with \"{strip}\"", row.entry.key)))?;
+            return Ok(None);
+        };
         if row.content == Content::Absent {
             let reason = match row.provenance {
                 Provenance::Archived => "it was archived in the source, so the snapshot has no bytes of it",
@@ -268,9 +278,9 @@ impl Run {
         }
     }
 
-    fn target_key(&self, key: &ObjectKey) -> ObjectKey {
-        let bare = key.as_bytes().strip_prefix(&self.options.strip_prefix[..]).unwrap_or(key.as_bytes());
-        ObjectKey::new([&self.options.add_prefix[..], bare].concat())
+    fn target_key(&self, key: &ObjectKey) -> Option<ObjectKey> {
+        let bare = key.as_bytes().strip_prefix(&self.options.strip_prefix[..])?;
+        Some(ObjectKey::new([&self.options.add_prefix[..], bare].concat()))
     }
 
     async fn resolve(&self, row: &Row, key: ObjectKey) -> Result<Decision> {
@@ -283,7 +293,7 @@ impl Run {
 
     /// Reads neighbouring blocks in one request and takes the objects out of them.
     async fn read_span(self: Arc<Self>, span: Span) -> Vec<Write> {
-        let Span { pack, start, end, wishes } = span;
+        let Span { pack, start, end, wishes, raw: _ } = span;
         let reader = self.restore.reader.clone();
         let stored = match reader.vault().read(&names::pack(pack), Some(start..end)).await {
             Ok(stored) => stored,
@@ -423,6 +433,8 @@ struct Span {
     pack: PackId,
     start: u64,
     end: u64,
+    /// What its blocks decode to, at least about.
+    raw: u64,
     wishes: Vec<(Extent, Wish)>,
 }
 
@@ -433,15 +445,20 @@ fn spans(mut whole: Vec<(Extent, Wish)>) -> Vec<Span> {
     for (extent, wish) in whole {
         let start = u64::from(extent.block_offset);
         let end = start + u64::from(extent.block_length);
+        let raw = wish.row.entry.size.max(BLOCK_RAW_BYTES);
         match spans.last_mut() {
+            Some(span) if span.pack == extent.pack && end <= span.end => span.wishes.push((extent, wish)),
             Some(span)
                 if span.pack == extent.pack
-                    && (end <= span.end || (start <= span.end + GAP_BYTES && end - span.start <= SPAN_BYTES)) =>
+                    && start <= span.end + GAP_BYTES
+                    && end - span.start <= SPAN_BYTES
+                    && span.raw + raw <= SPAN_RAW_BYTES =>
             {
-                span.end = span.end.max(end);
+                span.end = end;
+                span.raw += raw;
                 span.wishes.push((extent, wish));
             }
-            _ => spans.push(Span { pack: extent.pack, start, end, wishes: vec![(extent, wish)] }),
+            _ => spans.push(Span { pack: extent.pack, start, end, raw, wishes: vec![(extent, wish)] }),
         }
     }
     spans

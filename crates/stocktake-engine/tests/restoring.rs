@@ -51,6 +51,21 @@ async fn prefixes_globs_and_renaming_select_and_place() {
 }
 
 #[tokio::test]
+async fn no_two_keys_become_one_where_a_prefix_is_stripped() {
+    let (world, _) = world().await;
+    world.bucket.put("007.txt", "another");
+    let snapshot = world.backup().await.unwrap().snapshot.id;
+    let to = Arc::new(MemoryBucket::new("to"));
+    let mut options = RestoreOptions::default();
+    options.strip_prefix = b"a/".to_vec();
+    options.conflict = ConflictPolicy::Overwrite;
+    let report = restore(&world, snapshot, &to, options).await;
+    assert_eq!(to.get("007.txt"), world.bucket.get("a/007.txt"));
+    assert!(report.failed.objects > 0);
+    assert_eq!(report.restored.objects as usize, to.entries().len());
+}
+
+#[tokio::test]
 async fn each_policy_does_what_it_says_about_what_is_there() {
     let (world, snapshot) = world().await;
     let cases = [

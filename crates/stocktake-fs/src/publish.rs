@@ -114,8 +114,8 @@ fn create_temporary(folder: &Dir) -> io::Result<(String, File)> {
 
 /// Removes the file at `path` below `root`, and every folder on the way that is empty then.
 ///
-/// What is not a file is left.
-pub(crate) fn remove(root: &Path, path: KeyPath<'_>) -> io::Result<()> {
+/// The root stays, and so do the folders of `kept`, a path below it. What is not a file is left.
+pub(crate) fn remove(root: &Path, path: KeyPath<'_>, kept: &[u8]) -> io::Result<()> {
     let mut way = vec![Dir::root(root)?];
     for name in path.folders() {
         let folder = way.last().expect("the root is on the way").folder(name)?;
@@ -126,7 +126,8 @@ pub(crate) fn remove(root: &Path, path: KeyPath<'_>) -> io::Result<()> {
         folder.remove(path.name())?;
     }
     let names: Vec<_> = path.folders().collect();
-    for (parent, name) in way.iter().zip(names).rev() {
+    let stay = names.iter().zip(kept.split(|byte| *byte == b'/')).take_while(|(name, kept)| *name == kept).count();
+    for (parent, name) in way.iter().zip(names).skip(stay).rev() {
         // A folder that is not empty stays, and so do those above it.
         if parent.remove_folder(name).is_err() {
             break;

@@ -117,9 +117,11 @@ impl Target for FsTarget {
 
     async fn delete(&self, key: &ObjectKey) -> Result<()> {
         let place = self.place(key);
-        blocking::run(&location(&self.root), move || match remove(&place.root, parse(&place.key, &place.location)?) {
-            Err(error) if !is_absent(&error) => Err(place.failed("delete", error)),
-            _ => Ok(()),
+        blocking::run(&location(&self.root), move || {
+            match remove(&place.root, parse(&place.key, &place.location)?, b"") {
+                Err(error) if !is_absent(&error) => Err(place.failed("delete", error)),
+                _ => Ok(()),
+            }
         })
         .await
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -41,12 +42,20 @@ const LIST_BATCH: usize = 1000;
 #[derive(Clone)]
 pub struct FsVault {
     root: PathBuf,
+    kept: Arc<str>,
 }
 
 impl FsVault {
     /// The vault in the folder at `path`. Nothing is opened or made yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { root: path.into() }
+        Self { root: path.into(), kept: "".into() }
+    }
+
+    /// The same vault, of which the folder at `path` below its own, and those on the way to it, are never removed:
+    /// other folders are when the last blob in them is deleted.
+    #[must_use]
+    pub fn keeping(self, path: &str) -> Self {
+        Self { kept: path.into(), ..self }
     }
 
     /// The folder.
@@ -61,7 +70,7 @@ impl FsVault {
         work: impl FnOnce(&Blob, KeyPath<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         check_name(name)?;
-        let blob = Blob { root: self.root.clone(), name: name.to_owned() };
+        let blob = Blob { root: self.root.clone(), kept: self.kept.clone(), name: name.to_owned() };
         let path_of = |name: &str| Error::invalid(format!("{name:?} is not a blob's name in a folder"));
         blocking::run(&location(&self.root), move || {
             let path = KeyPath::parse(blob.name.as_bytes()).map_err(|_| path_of(&blob.name))?;
@@ -107,7 +116,7 @@ impl Vault for FsVault {
     }
 
     async fn delete(&self, name: &str) -> Result<()> {
-        self.on_blob(name, |blob, path| match remove(&blob.root, path) {
+        self.on_blob(name, |blob, path| match remove(&blob.root, path, blob.kept.as_bytes()) {
             Err(error) if !is_absent(&error) => Err(blob.failed("delete", error)),
             _ => Ok(()),
         })
@@ -118,6 +127,7 @@ impl Vault for FsVault {
 /// One blob of a vault.
 struct Blob {
     root: PathBuf,
+    kept: Arc<str>,
     name: String,
 }
 

@@ -166,6 +166,18 @@ async fn a_restored_file_has_the_time_of_the_original() {
 }
 
 #[tokio::test]
+async fn folders_go_with_their_last_file_but_for_those_that_are_kept() {
+    let home = tempdir().unwrap();
+    let vault = FsVault::new(home.path()).keeping("mine/reports");
+    for name in ["mine/reports/daily/data/a", "mine/other/b"] {
+        vault.create(name, "x".into()).await.unwrap();
+        vault.delete(name).await.unwrap();
+    }
+    assert!(home.path().join("mine/reports").is_dir());
+    assert!(!home.path().join("mine/reports/daily").exists() && !home.path().join("mine/other").exists());
+}
+
+#[tokio::test]
 async fn a_restore_of_nothing_makes_an_empty_folder() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("new/restored");

@@ -1,8 +1,9 @@
 //! What an error of `object_store` says about the world.
 //!
 //! Its variants don't tell a slow-down from a bad request, nor a missing bucket
-//! from a missing object; the HTTP status and the store's own code do, and both
-//! stand in the message.
+//! from a missing object; the HTTP status and the store's own code do. Both stand
+//! in the innermost message, which holds the answer and nothing else: the others
+//! hold the name of the object as well, which may spell anything.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind;
@@ -34,12 +35,12 @@ pub(crate) enum Meaning {
 impl Meaning {
     /// Reads an error.
     pub(crate) fn of(error: &StoreError) -> Self {
-        let text = error.to_string();
-        let status = http_status(&text);
-        if text.contains("NoSuchBucket") {
+        let Answer { status, body } = Answer::of(error);
+        let says = |code: &str| body.contains(&format!("<Code>{code}</Code>"));
+        if says("NoSuchBucket") {
             return Self::NoBucket;
         }
-        if text.contains("InvalidObjectState") {
+        if says("InvalidObjectState") {
             return Self::Archived;
         }
         match (error, status) {
@@ -52,8 +53,8 @@ impl Meaning {
             }
             (StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. }, _) => Self::Denied,
             (_, Some(401 | 403)) => Self::Denied,
-            (_, Some(400)) if DENIED_CODES.iter().any(|code| text.contains(code)) => Self::Denied,
-            (_, Some(400)) if text.contains("RequestTimeout") => Self::Passing,
+            (_, Some(400)) if DENIED_CODES.iter().any(|code| says(code)) => Self::Denied,
+            (_, Some(400)) if says("RequestTimeout") => Self::Passing,
             (_, Some(408 | 409 | 429 | 500 | 502 | 503 | 504)) => Self::Passing,
             (_, Some(_)) => Self::Refused,
             (_, None) if is_transport(error) => Self::Passing,
@@ -78,10 +79,31 @@ pub(crate) fn failure(location: &Location, action: impl Into<String>, error: Sto
     }
 }
 
-/// The status of the answer, where there was one.
-fn http_status(text: &str) -> Option<u16> {
-    let (_, after) = text.split_once("status code: ")?;
-    after.get(..3)?.parse().ok()
+/// What the store answered.
+#[derive(Default)]
+struct Answer {
+    /// `None` when there was no answer.
+    status: Option<u16>,
+    body: String,
+}
+
+/// How messages begin that hold an answer: that of `object_store`, and that of our own requests.
+const ANSWERS: [&str; 2] = ["Server returned non-2xx status code: ", "status code: "];
+
+impl Answer {
+    /// Looks for the answer among the causes of an error.
+    fn of(error: &StoreError) -> Self {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if let Some(answer) = ANSWERS.iter().find_map(|begin| text.strip_prefix(begin)) {
+                let status = answer.get(..3).and_then(|status| status.parse().ok());
+                return Self { status, body: answer.to_owned() };
+            }
+            cause = error.source();
+        }
+        Self::default()
+    }
 }
 
 /// Whether the request, or the answer to it, was lost on the way.
@@ -124,9 +146,26 @@ fn is_passing_io(kind: ErrorKind) -> bool {
 mod tests {
     use super::*;
 
+    /// An error as `object_store` nests it: the request with its address, and the answer in it.
+    #[derive(Debug, thiserror::Error)]
+    #[error("Error performing GET {address} in 1ms - {answer}")]
+    struct Request {
+        address: String,
+        #[source]
+        answer: Answered,
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("Server returned non-2xx status code: {0}")]
+    struct Answered(String);
+
+    fn request(key: &str, status: &str, body: &str) -> Box<Request> {
+        let answer = Answered(format!("{status}: {body}"));
+        Box::new(Request { address: format!("http://s3/photos/{key}"), answer })
+    }
+
     fn answered(status: &str, body: &str) -> StoreError {
-        let text = format!("Error performing GET x - Server returned non-2xx status code: {status}: {body}");
-        StoreError::Generic { store: "S3", source: text.into() }
+        StoreError::Generic { store: "S3", source: request("x", status, body) }
     }
 
     #[test]
@@ -143,6 +182,21 @@ mod tests {
         assert_eq!(meaning("403 Forbidden", "<Code>AccessDenied</Code>"), Meaning::Denied);
         assert_eq!(meaning("404 Not Found", "<Code>NoSuchBucket</Code>"), Meaning::NoBucket);
         assert_eq!(meaning("412 Precondition Failed", ""), Meaning::Precondition);
+    }
+
+    #[test]
+    fn the_name_of_an_object_decides_nothing() {
+        for key in ["NoSuchBucket", "<Code>InvalidObjectState</Code>", "status code: 503", "InvalidObjectState.html"] {
+            let source = request(key, "404 Not Found", "<Code>NoSuchKey</Code>");
+            let error = StoreError::NotFound { path: key.to_owned(), source };
+            assert_eq!(Meaning::of(&error), Meaning::NotFound, "{key}");
+        }
+        let source = request("status code: 409", "412 Precondition Failed", "");
+        let taken = StoreError::AlreadyExists { path: "status code: 409".to_owned(), source };
+        assert_eq!(Meaning::of(&taken), Meaning::Exists);
+        let own =
+            StoreError::Generic { store: "S3", source: "status code: 404 Not Found: <Code>NoSuchBucket</Code>".into() };
+        assert_eq!(Meaning::of(&own), Meaning::NoBucket);
     }
 
     #[test]

@@ -74,7 +74,8 @@ fn in_folder(path: &Path) -> ManifestReader {
     // Links are resolved first: below its root a vault follows none.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (root, below) = split(&path);
-    let vault = Arc::new(FsVault::new(&root));
+    // What was made for inventories to be delivered to is not taken away with the last of them.
+    let vault = Arc::new(FsVault::new(&root).keeping(&below));
     let base = root.display().to_string();
     let reader = ManifestReader::new(vault, below, base);
     with_formats(reader.with_root(InventoryRoot::NearestAncestor).with_local_root(root))
