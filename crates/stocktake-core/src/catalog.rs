@@ -198,6 +198,8 @@ pub struct JobCounters {
     pub copied: Tally,
     /// Of those copied: objects whose bytes are not the version the inventory listed.
     pub newer: Tally,
+    /// Changed since they were listed, and left as the parent has them because that was asked for.
+    pub skipped: Tally,
     /// Listed, but gone when they were to be copied.
     pub vanished: Tally,
     /// In an archive class, so listed without bytes.

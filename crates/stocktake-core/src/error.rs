@@ -223,7 +223,7 @@ pub enum Error {
     },
 
     /// The newest inventory is older than the job allows.
-    #[error("inventory {inventory} of {created} is older than {max_age:?}")]
+    #[error("inventory {inventory} of {created} is older than {}", in_words(max_age))]
     InventoryTooOld {
         /// The newest one there is.
         inventory: Location,
@@ -372,7 +372,7 @@ impl Error {
     pub fn help(&self) -> &'static str {
         match self {
             Self::ObjectNotFound { .. } => {
-                "nothing to do if it was deleted; it leaves the backup with the next inventory"
+                "check the key; an object that was deleted in the source leaves the backup with the next inventory"
             }
             Self::ObjectChanged { .. } => "the next inventory lists the new version; it is copied then",
             Self::ObjectArchived { .. } => "thaw the object in the source, then back up again",
@@ -410,9 +410,18 @@ impl Error {
                 "tick the field in the inventory's configuration and wait for the next delivery"
             }
             Self::GuardMassChange { .. } => "make sure that the change is meant, then run again and allow it",
-            Self::LocalStorage { .. } => "check that the disk has room and the folder may be written",
+            Self::LocalStorage { .. } => "check that the path is there and may be used, and that the disk has room",
             Self::InvalidInput { .. } => "correct what was given",
             Self::Cancelled => "run it again; nothing was lost",
         }
+    }
+}
+/// A duration as people say it: in its largest whole unit.
+fn in_words(duration: &Duration) -> String {
+    const UNITS: [(u64, &str); 3] = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "min")];
+    let seconds = duration.as_secs();
+    match UNITS.iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0) {
+        Some((unit, name)) => format!("{} {name}", seconds / unit),
+        None => format!("{seconds} s"),
     }
 }

@@ -59,7 +59,7 @@ pub enum Event<'a> {
         /// Bytes written to the target.
         bytes: u64,
     },
-    /// The object was not restored because of the conflict policy.
+    /// The object was left out, because of a policy: of a restore, or of a copy that finds another version.
     ObjectSkipped {
         /// The object.
         key: &'a ObjectKey,

@@ -22,6 +22,7 @@ use crate::cleanup::{self, DeleteInventories, InventoryRemoval};
 use crate::compare::{ChangeSet, CompareOptions, Guards, Side, compare};
 use crate::copy::{self, CopyJob, CopyOptions, Outlook, Progress, outlook};
 use crate::filter::FilterRules;
+use crate::meter::Reading;
 use crate::select::{self, Choice};
 use crate::view::{ViewChoice, ViewRule};
 use crate::{Meter, OpenVault};
@@ -130,6 +131,9 @@ impl Backup {
     }
 
     /// Counts requests on `meter`, which the vault and catalog may be using already.
+    ///
+    /// A snapshot tells what was counted from the plan to the commit: of jobs that run at the same time, each
+    /// should have a meter, and a vault that counts on it, of its own.
     #[must_use]
     pub fn meter(self, meter: Meter) -> Self {
         Self { meter, ..self }
@@ -151,7 +155,7 @@ impl Backup {
     /// - [`Error::GuardMassChange`]: a guard stopped it.
     /// - [`Error::NameTaken`].
     pub async fn plan(self, options: BackupOptions) -> Result<BackupPlan> {
-        let started = self.clock.now();
+        let (started, before) = (self.clock.now(), self.meter.reading());
         let snapshots = self.catalog.snapshots().await?;
         if let Some(name) = &options.name {
             check_name(name, &snapshots)?;
@@ -165,23 +169,35 @@ impl Backup {
             self.see(&options, started, last.as_ref(), &summary_scope).await?;
         select::check_prefix(&info, &options.compare.path, &options.compare.inventory_prefix)?;
         let same_rows = last.as_ref().filter(|last| select::is_same_scope(&last.summary.scope, &summary_scope));
-        let before = same_rows.map(|last| last.total);
+        let last_total = same_rows.map(|last| last.total);
         let parent = self.parent(last, &info, &summary_scope).await?;
         let doomed = cleanup::doomed(options.delete_inventories, &info, &infos);
         let inventory = reader.open(&info).await?;
         let changes = self.compare(&options, parent.as_ref(), inventory.clone()).await?;
         self.meter.listed(&*inventory);
         probed.iter().for_each(|probed| self.meter.listed(&**probed));
-        match (&parent, before) {
+        match (&parent, last_total) {
             (Some(parent), _) => options.guards.check(changes.counts(), &parent.record().total)?,
             // Nobody asked for this full backup, so it is held against what there was.
-            (None, Some(before)) => options.guards.check_totals(&changes.counts().scanned, &before)?,
+            (None, Some(last)) => options.guards.check_totals(&changes.counts().scanned, &last)?,
             (None, None) => {}
         }
         let to_copy = to_copy(&changes).await?;
         self.observer.on_event(&Event::Planned { counts: changes.counts(), to_copy: to_copy.tally });
         let scope = summary_scope;
-        Ok(BackupPlan { backup: self, options, started, scope, parent, inventory, view, doomed, changes, to_copy })
+        Ok(BackupPlan {
+            backup: self,
+            before,
+            options,
+            started,
+            scope,
+            parent,
+            inventory,
+            view,
+            doomed,
+            changes,
+            to_copy,
+        })
     }
 
     /// The snapshot to build on, unless the scope changed.
@@ -218,10 +234,15 @@ impl Backup {
 }
 
 fn check_name(name: &str, snapshots: &[SnapshotRecord]) -> Result<()> {
-    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
+    if name.is_empty() || name.len() > 256 || name.chars().any(|c| c.is_control() || c == '#') {
         return Err(Error::invalid(format!(
-            "{name:?} can't be the name of a snapshot: it has 1 to 256 printable bytes"
+            "{name:?} can't be the name of a snapshot: it has 1 to 256 printable bytes without a #"
         )));
+    }
+    // A name would go before what is meant by these.
+    let means_another = |record: &SnapshotRecord| record.id.to_string() == name || record.id.short() == name;
+    if name == "latest" || snapshots.iter().any(means_another) {
+        return Err(Error::invalid(format!("{name:?} can't be the name of a snapshot: it stands for another one")));
     }
     match snapshots.iter().find(|record| record.name == name) {
         Some(record) => Err(Error::NameTaken { name: name.to_owned(), snapshot: record.id }),
@@ -268,6 +289,8 @@ async fn to_copy(changes: &ChangeSet) -> Result<Forecast> {
 /// A backup that is decided and not yet done.
 pub struct BackupPlan {
     backup: Backup,
+    /// What the meter showed when the job began.
+    before: Reading,
     options: BackupOptions,
     started: Timestamp,
     scope: Scope,
@@ -324,7 +347,7 @@ impl BackupPlan {
     /// Dropping the future commits nothing, unless it was already being committed;
     /// the list of snapshots tells.
     pub async fn run(self) -> Result<BackupReport> {
-        let Self { backup, options, started, scope, parent, inventory, view, doomed, changes, to_copy } = self;
+        let Self { backup, before, options, started, scope, parent, inventory, view, doomed, changes, to_copy } = self;
         let id = JobId::generate(started, backup.entropy.as_ref());
         let spec = JobSpec {
             id,
@@ -348,19 +371,21 @@ impl BackupPlan {
         });
         let owned = changes.changes().map_ok(|batch| batch.iter().map(|change| change.to_change()).collect()).boxed();
         copy::copy(job.clone(), owned, writer.as_mut()).await?;
+        let cost = backup.meter.since(&before);
         let counters = JobCounters {
             changes: *changes.counts(),
-            written: Tally { objects: 0, bytes: backup.meter.vault_bytes().into() },
-            requests: backup.meter.requests(),
-            retries: backup.meter.retries(),
+            written: Tally { objects: cost.requests.vault_put, bytes: cost.vault_bytes.into() },
+            requests: cost.requests,
+            retries: cost.retries,
             ..job.progress.counters()
         };
         let as_of_end = backup.clock.now();
         let summary = summary(scope, inventory.info(), as_of_end, counters);
         let record = writer.commit(summary).await?;
-        let requests = backup.meter.requests();
+        let cost = backup.meter.since(&before);
+        let requests = cost.requests;
         backup.observer.on_event(&Event::Committed { snapshot: record.id, requests: &requests });
-        let written = Tally { objects: requests.vault_put, bytes: backup.meter.vault_bytes().into() };
+        let written = Tally { objects: requests.vault_put, bytes: cost.vault_bytes.into() };
         // Only now: without the snapshot, the inventory would be needed again.
         let removals = cleanup::remove(&*backup.inventories, &doomed, &*backup.observer, &backup.cancel).await;
         Ok(BackupReport { snapshot: record, written, requests, view, removals })
@@ -375,8 +400,7 @@ fn default_name(trigger: Trigger, id: JobId) -> String {
     format!("{kind}_{}", id.short())
 }
 
-fn summary(scope: Scope, info: &InventoryInfo, as_of_end: Timestamp, mut counters: JobCounters) -> JobSummary {
-    counters.written.objects = counters.requests.vault_put;
+fn summary(scope: Scope, info: &InventoryInfo, as_of_end: Timestamp, counters: JobCounters) -> JobSummary {
     JobSummary {
         scope,
         as_of_start: info.created,

@@ -47,8 +47,7 @@ impl ContentReader {
         let size = row.entry.size;
         let range = range.unwrap_or(0..size);
         if range.start > range.end || range.end > size {
-            let problem =
-                format!("bytes {}-{} are not within object {} of {size} bytes", range.start, range.end, row.entry.key);
+            let problem = format!("bytes {range:?} are not within object {} of {size} bytes", row.entry.key);
             return Err(Error::invalid(problem));
         }
         match &row.content {

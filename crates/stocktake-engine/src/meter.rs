@@ -32,6 +32,13 @@ struct Counts {
     retries: AtomicU64,
 }
 
+/// What a [`Meter`] shows at some moment.
+pub(crate) struct Reading {
+    pub(crate) requests: RequestCounts,
+    pub(crate) vault_bytes: u64,
+    pub(crate) retries: u64,
+}
+
 impl Meter {
     /// A meter at zero.
     pub fn new() -> Self {
@@ -64,6 +71,33 @@ impl Meter {
     /// Calls that were repeated.
     pub fn retries(&self) -> u64 {
         self.0.retries.load(Relaxed)
+    }
+
+    /// What it shows now.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading { requests: self.requests(), vault_bytes: self.vault_bytes(), retries: self.retries() }
+    }
+
+    /// What was counted after an earlier reading.
+    pub(crate) fn since(&self, before: &Reading) -> Reading {
+        let (now, then) = (self.requests(), &before.requests);
+        let requests = RequestCounts {
+            source_get: now.source_get - then.source_get,
+            source_head: now.source_head - then.source_head,
+            source_list: now.source_list - then.source_list,
+            vault_put: now.vault_put - then.vault_put,
+            vault_get: now.vault_get - then.vault_get,
+            vault_head: now.vault_head - then.vault_head,
+            vault_list: now.vault_list - then.vault_list,
+            vault_delete: now.vault_delete - then.vault_delete,
+            target_head: now.target_head - then.target_head,
+            target_put: now.target_put - then.target_put,
+        };
+        Reading {
+            requests,
+            vault_bytes: self.vault_bytes() - before.vault_bytes,
+            retries: self.retries() - before.retries,
+        }
     }
 
     /// Counts a repeated call.

@@ -212,6 +212,9 @@ impl Place {
 
     /// What a write that failed means for the key.
     fn write_failed(&self, error: io::Error) -> Error {
+        if let Err(error) = Dir::make_root(&self.root) {
+            return failure(&self.location, "make the folder", error);
+        }
         match error.kind() {
             ErrorKind::AlreadyExists => self.taken(),
             ErrorKind::IsADirectory => self.is_folder(),

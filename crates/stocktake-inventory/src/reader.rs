@@ -264,7 +264,13 @@ impl InventoryReader for ManifestReader {
         if let Some(folder) = names::incremental_folder(&self.path) {
             return chain::inventories(self, folder, &self.path).await;
         }
-        let candidates = discover(&*self.vault, &self.path).await?;
+        let candidates = discover(&*self.vault, &self.path).await.map_err(|error| match error {
+            // It is the source that is called not found without more words.
+            Error::LocationNotFound { location } => {
+                Error::InventoryNotFound { location, problem: "there is no such bucket or folder".to_owned() }
+            }
+            error => error,
+        })?;
         let infos = stream::iter(candidates).map(|candidate| self.info(candidate)).buffered(MANIFESTS_AT_ONCE);
         let found = infos.map(|info| match info {
             // Removed since it was listed.

@@ -194,7 +194,7 @@ fn unread(job: &CopyJob, entry: &Entry, previous: Option<Row>, error: Error) -> 
             archived_row(Entry { class, ..entry.clone() }, previous)
         }
         Error::ObjectChanged { .. } if job.options.on_changed == OnChanged::Skip => {
-            job.progress.newer(&entry.key, entry.size);
+            job.progress.skipped(&entry.key, entry.size);
             unreadable_row(previous)
         }
         error => {

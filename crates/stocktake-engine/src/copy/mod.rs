@@ -191,6 +191,12 @@ impl Progress {
         self.observer.on_event(&Event::ObjectNewer { key });
     }
 
+    pub(crate) fn skipped(&self, key: &ObjectKey, planned: u64) {
+        self.state().counters.skipped.add(planned);
+        self.observer.on_event(&Event::ObjectSkipped { key, reason: "it changed since it was listed" });
+        self.step(planned);
+    }
+
     pub(crate) fn vanished(&self, key: &ObjectKey, planned: u64) {
         self.state().counters.vanished.add(planned);
         self.observer.on_event(&Event::ObjectVanished { key });

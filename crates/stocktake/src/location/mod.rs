@@ -21,7 +21,7 @@ mod settings;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stocktake_core::{Clock, InventoryReader, Location, Result, Source, Target, Vault};
+use stocktake_core::{Clock, Error, InventoryReader, Location, Result, Source, Target, Vault};
 use stocktake_fs::{FsListing, FsSource, FsTarget, FsVault};
 
 pub use inventories::{OpenInventoryStore, open_inventories, open_inventory_store};
@@ -129,6 +129,9 @@ pub struct OpenTarget {
 /// As [`open_source`].
 pub fn open_target(location: &str, settings: &Settings) -> Result<OpenTarget> {
     Ok(match Place::open(location, settings)? {
+        Place::Folder(path) if path.exists() && !path.is_dir() => {
+            return Err(Error::invalid(format!("{} is a file, and no folder to write to", path.display())));
+        }
         Place::Folder(path) => {
             OpenTarget { target: Arc::new(FsTarget::new(&path)), written: Arc::new(FsSource::new(path)) }
         }

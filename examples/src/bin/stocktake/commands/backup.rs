@@ -31,7 +31,14 @@ pub(crate) struct BackupArgs {
     #[arg(long, value_name = "LOC")]
     inventory: Option<String>,
     /// The prefix that the inventory was filtered by, which its manifest does not tell. Default: the whole bucket.
-    #[arg(long, value_name = "P", requires = "inventory", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "P",
+        requires = "inventory",
+        conflicts_with = "traverse",
+        default_value = "",
+        hide_default_value = true
+    )]
     inventory_prefix: String,
     /// List the source instead. This is also done where no inventory is given.
     #[arg(long)]
@@ -42,13 +49,14 @@ pub(crate) struct BackupArgs {
         long,
         value_name = "fail|skip|traverse",
         requires = "inventory",
+        conflicts_with = "traverse",
         default_value = "fail",
         hide_default_value = true
     )]
     on_stale: OnStale,
     /// Choose between the inventory and listing the source by what a listing would cost, which is measured; the
     /// summary and the dry run say why.
-    #[arg(long, requires = "inventory", conflicts_with = "on_stale")]
+    #[arg(long, requires = "inventory", conflicts_with_all = ["on_stale", "traverse"])]
     choose: bool,
     /// List at most by so many requests when choosing.
     #[arg(long, value_name = "N", requires = "choose", default_value = "1000")]
@@ -82,6 +90,7 @@ pub(crate) struct BackupArgs {
         long,
         value_name = "no|current|all",
         requires = "inventory",
+        conflicts_with = "traverse",
         default_value = "no",
         hide_default_value = true
     )]
@@ -175,6 +184,7 @@ struct Copied {
     copied: Tally,
     vanished: Tally,
     newer: Tally,
+    skipped: Tally,
     archived: Tally,
     failed: Tally,
     deduplicated: Tally,
@@ -332,7 +342,7 @@ fn forecast(plan: &BackupPlan, view: Option<&ViewChoice>, session: &Session) -> 
 /// Tells what a run did.
 fn done(report: &BackupReport, view: Option<&ViewChoice>, session: &Session) -> Result<Outcome> {
     let record = &report.snapshot;
-    let JobCounters { changes, copied, newer, vanished, archived, failed, deduplicated, retries, .. } =
+    let JobCounters { changes, copied, newer, skipped, vanished, archived, failed, deduplicated, retries, .. } =
         record.summary.counters;
     let written = report.written;
     let deleted = report.removals.iter().filter(|removal| removal.problem.is_none()).count();
@@ -351,7 +361,7 @@ fn done(report: &BackupReport, view: Option<&ViewChoice>, session: &Session) -> 
         inventory: record.summary.inventory.location.as_str(),
         view,
         changes: &changes,
-        copied: Some(Copied { copied, vanished, newer, archived, failed, deduplicated, written, retries }),
+        copied: Some(Copied { copied, vanished, newer, skipped, archived, failed, deduplicated, written, retries }),
         requests: report.requests,
         forecast: None,
         deleted_inventories: deleted as u64,
@@ -364,6 +374,7 @@ fn done(report: &BackupReport, view: Option<&ViewChoice>, session: &Session) -> 
     let table = change_lines(head, &changes)
         .line("copied", objects(&copied))
         .tally("newer than inventory", &newer)
+        .tally("skipped", &skipped)
         .tally("vanished", &vanished)
         .tally("archived", &archived)
         .tally("failed", &failed)

@@ -1,8 +1,10 @@
 //! `init`: makes a vault, encrypted unless the user says otherwise.
 
+use std::fs;
+
 use clap::Args;
 use serde::Serialize;
-use stocktake::{Protection, init_vault, location};
+use stocktake::{Error, Protection, init_vault, location};
 
 use crate::args::KeyArgs;
 use crate::exit::{Failure, Outcome, Result};
@@ -48,7 +50,12 @@ pub(crate) async fn run(args: InitArgs, session: &Session) -> Result<Outcome> {
         None if args.unencrypted => Protection::Unencrypted,
         None => return Err(Failure::Usage(NO_KEY.to_owned())),
     };
-    let vault = init_vault(store, protection, &*session.clock, &*session.entropy).await?;
+    let made = init_vault(store, protection, &*session.clock, &*session.entropy).await;
+    // A key that opens nothing is in the way only; any other failure may have left a vault that it opens.
+    if let (Err(Error::VaultExists { .. }), true, Some(path)) = (&made, key_file_created, &args.key.key_file) {
+        fs::remove_file(path).map_err(Error::local("remove the key file", path))?;
+    }
+    let vault = made?;
     let (id, encrypted) = (vault.config.id.to_string(), vault.config.encrypted);
     let mut table = Table::new().line("vault", &args.vault).line("id", &id).line("encrypted", encrypted);
     if let (true, Some(path)) = (key_file_created, &args.key.key_file) {

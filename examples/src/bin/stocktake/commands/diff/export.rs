@@ -1,6 +1,8 @@
 //! Writes changes to a file that is there whole or not at all.
 
+use std::fs::{self, Permissions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,7 +13,6 @@ use stocktake::export::{
     BatchManifestOptions, BatchManifestWriter, ChangeColumns, ChangeWriter, ExportFormat, ManifestVersions,
 };
 use stocktake::{Change, ChangeClass, Error};
-use tempfile::NamedTempFile;
 
 use crate::exit::{Failure, Result};
 
@@ -121,7 +122,10 @@ impl Export {
     /// complete. Of a manifest returns how many objects it lists.
     pub(super) async fn write(&self, changes: &ChangeSet) -> Result<Option<u64>> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder).map_err(Error::local("create a file in", folder))?;
+        // The mode of any new file, or of the one that is replaced: others may be meant to read it.
+        let mode = fs::metadata(&self.path).map_or(Permissions::from_mode(0o666), |there| there.permissions());
+        let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder);
+        let file = file.map_err(Error::local("create a file in", folder))?;
         let mut writer = Writer::new(&self.form, changes.versions().into(), BufWriter::new(file))?;
         let mut batches = changes.changes();
         while let Some(batch) = batches.try_next().await? {
