@@ -115,6 +115,10 @@ fn used_inventories_are_deleted_only_after_the_commit_and_only_as_told() {
     let older = world.write(&spec(5, "daily"), &world.entries());
     let used = world.write(&spec(3, "daily"), &world.entries());
     world.write(&spec(4, "weekly"), &world.entries());
+    // Which of two configurations is meant has to be said.
+    world.back_up(&[]).fails(4, "inventory_scope_mismatch");
+    let daily = world.at(&format!("inventories/{}", spec(3, "daily").folder()));
+    let back_up = |options: &[&str]| world.traverse(&[&["--inventory", &daily], options].concat());
     let inventories = || files(&world.path("inventories"));
     let before = inventories();
     let names = |run: &support::program::Run, event: &str| {
@@ -122,18 +126,18 @@ fn used_inventories_are_deleted_only_after_the_commit_and_only_as_told() {
         rows.map(|row| row["inventory"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
 
-    let dry = world.back_up(&["--delete-inventory", "all", "--dry-run"]).exits(0);
+    let dry = back_up(&["--delete-inventory", "all", "--dry-run"]).exits(0);
     let listed = names(&dry, "inventory_to_delete");
     assert!(listed[0].ends_with(&older.manifest) && listed[1].ends_with(&used.manifest), "{listed:?}");
     assert_eq!((listed.len(), &dry.summary()["deleted_inventories"]), (2, &json!(2)));
     assert_eq!(inventories(), before, "a dry run deletes nothing");
     // A job that a guard stops deletes nothing either.
-    world.back_up(&["--delete-inventory", "all", "--max-inventory-age", "1h"]).fails(4, "inventory_too_old");
+    back_up(&["--delete-inventory", "all", "--max-inventory-age", "1h"]).fails(4, "inventory_too_old");
     assert_eq!(inventories(), before);
 
-    let kept = world.back_up(&["--name", "one"]).exits(0).summary();
+    let kept = back_up(&["--name", "one"]).exits(0).summary();
     assert_eq!((&kept["deleted_inventories"], inventories()), (&json!(0), before.clone()));
-    let current = world.back_up(&["--full", "--delete-inventory", "current"]).exits(0);
+    let current = back_up(&["--full", "--delete-inventory", "current"]).exits(0);
     assert_eq!(names(&current, "inventory_deleted").len(), 1);
     let left = inventories();
     let gone: Vec<_> = before.keys().filter(|name| !left.contains_key(*name)).collect();
@@ -141,8 +145,8 @@ fn used_inventories_are_deleted_only_after_the_commit_and_only_as_told() {
     assert!(left.contains_key(&older.manifest) && !left.contains_key(&used.manifest));
     assert!(!left.contains_key(&used.files[0]) && left.contains_key(&older.files[0]));
 
-    world.deliver(Shape::S3Csv, 2);
-    let all = world.back_up(&["--delete-inventory", "all"]).exits(0).summary();
+    world.write(&spec(2, "daily"), &world.entries());
+    let all = back_up(&["--delete-inventory", "all"]).exits(0).summary();
     assert_eq!(all["deleted_inventories"], 2);
     assert!(inventories().keys().all(|name| name.contains("/weekly/")), "{:?}", inventories().keys());
     assert_eq!(world.restored("latest"), files(&world.path("photos")));
@@ -462,11 +466,12 @@ fn an_inventory_is_checked_against_what_a_plan_wants_of_it() {
     assert_eq!(fits.summary()["checks"], json!({ "passed": 7, "failed": 0, "unknown": 0 }));
     assert_eq!((&fits.rows()[0]["remedy"], fits.rows()[0]["found"].is_string()), (&Value::Null, true));
 
-    let short = check(&["--interval", "6h"]).exits(0);
+    let short = check(&["--interval", "6h"]).exits(4);
     assert_eq!(short.summary()["checks"], json!({ "passed": 5, "failed": 1, "unknown": 1 }));
     let cycle = &short.rows()[6];
     assert_eq!(cycle["outcome"], "failed");
     assert!(cycle["found"].as_str().unwrap().contains("every 6 h") && cycle["remedy"].is_string(), "{cycle}");
+    check(&["--max-inventory-age", "1h"]).exits(4);
     let none = world.program.json(&["inventory", "check", &world.at("nowhere")]).fails(4, "inventory_not_found");
     assert_eq!(none.rows()[0]["outcome"], "failed");
 }

@@ -420,7 +420,7 @@ impl Error {
 fn in_words(duration: &Duration) -> String {
     const UNITS: [(u64, &str); 3] = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "min")];
     let seconds = duration.as_secs();
-    match UNITS.iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0) {
+    match UNITS.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{} {name}", seconds / unit),
         None => format!("{seconds} s"),
     }

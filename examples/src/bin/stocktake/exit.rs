@@ -15,6 +15,8 @@ pub(crate) enum Outcome {
     Issues,
     /// A check found damage, and reported it.
     Damaged,
+    /// A check found an inventory that a backup would refuse, and reported why.
+    Unfit,
 }
 
 /// Why a command failed.
@@ -99,6 +101,7 @@ pub(crate) fn code(result: &Result<Outcome>) -> ExitCode {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::Issues) => 3,
         Ok(Outcome::Damaged) => 1,
+        Ok(Outcome::Unfit) => 4,
         Err(Failure::Usage(_)) => 2,
         Err(Failure::Library(Error::Cancelled)) => 130,
         Err(Failure::Library(error)) if error.is_refusal() => 4,

@@ -1,7 +1,7 @@
 //! `inventory check`: whether an inventory is whole and true to its checksums, and fits what is to be backed up.
 //!
 //! First everything that can be told without reading its files, a row a check;
-//! then the files are read to their ends, which decides how the command ends.
+//! then the files are read to their ends. It ends well when nothing of this failed.
 
 use std::time::Duration;
 
@@ -95,9 +95,10 @@ pub(crate) async fn run(args: CheckArgs, session: &Session) -> Result<Outcome> {
         .line("created", summary.created)
         .line("fields", summary.fields.join(", "))
         .line("files", summary.files)
-        .line("listed", objects(&listed));
+        .line("listed", objects(&listed))
+        .line("checks", format!("{} passed, {} failed, {} unknown", checks.passed, checks.failed, checks.unknown));
     session.output.summary(&summary, table)?;
-    Ok(Outcome::Done)
+    Ok(if checks.failed > 0 { Outcome::Unfit } else { Outcome::Done })
 }
 
 /// Writes a row for each thing that can be told without reading data files.
