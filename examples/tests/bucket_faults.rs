@@ -146,6 +146,7 @@ fn the_accounts_of_roles_do_not_mix() {
     let cloud = cloud(3);
     let program = cloud.program.clone().with("VAULT_AWS_REGION", "us-east-1");
     // A vault with a variable of its own takes nothing from the others: not even the endpoint.
+    program.json(&["inventory", "list", "s3://no-such-bucket/daily"]).fails(4, "inventory_not_found");
     let run = program.json(&["snapshots", "--vault", "s3://no-such-bucket/vault"]);
     assert_eq!(run.code, Some(1), "{}", run.text());
     let wrong =

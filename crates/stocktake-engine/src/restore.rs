@@ -505,3 +505,41 @@ fn ranges(prefixes: &[Vec<u8>]) -> Result<Vec<KeyRange>> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stocktake_core::{ContentHash, Entry, JobId, Timestamp};
+
+    /// An object of `size` bytes in a block of its own, of `stored` bytes, at `at`.
+    fn placed(at: u32, stored: u32, size: u64) -> (Extent, Wish) {
+        let pack = PackId { job: JobId::from_bytes([0; 16]), own: 0, worker: 0, seq: 0 };
+        let extent = Extent { pack, block_offset: at, block_length: stored, offset: 0 };
+        let key = ObjectKey::new(at.to_string().into_bytes());
+        let row = Row {
+            entry: Entry::new(key.clone(), size, Timestamp::default()),
+            content: Content::Whole { hash: ContentHash::default(), extent },
+            provenance: Provenance::Exact,
+            attributes: Bytes::new(),
+        };
+        (extent, Wish { row, key, if_exists: IfExists::Fail })
+    }
+
+    fn check_spans(wishes: impl IntoIterator<Item = (Extent, Wish)>, expected: &[usize]) {
+        let spans = spans(wishes.into_iter().collect());
+        assert_eq!(spans.iter().map(|span| span.wishes.len()).collect::<Vec<_>>(), expected);
+        assert!(spans.iter().all(|span| span.raw <= SPAN_RAW_BYTES || span.wishes.len() == 1));
+    }
+
+    #[test]
+    fn neighbours_are_read_together_as_long_as_they_fit_stored_and_decoded() {
+        let mib = 1 << 20;
+        check_spans((0..20).map(|n| placed(n * mib, mib, 1 << 20)), &[8, 8, 4]);
+        // Blocks that compress a thousandfold are few to a read.
+        check_spans((0..10).map(|n| placed(n * 8192, 8192, 8 << 20)), &[4, 4, 2]);
+        check_spans((0..3).map(|n| placed(n * 1000, 1000, 100 << 20)), &[1, 1, 1]);
+        // Far from each other; and several of one block, which is read once.
+        check_spans([placed(0, 100, 5), placed(mib, 100, 5)], &[1, 1]);
+        check_spans((0..1000).map(|_| placed(0, 100, 5)), &[1000]);
+    }
+}

@@ -5,15 +5,17 @@
 mod support;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use stocktake_core::{
-    Content, Entry, EntryFlags, Inventory, InventoryFormat, InventoryInfo, InventoryReader, Location, Provenance,
-    Result, Row,
+    Content, Entry, EntryFlags, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions,
+    Location, ObjectRead, Provenance, Result, Row, Source, Wanted,
 };
-use stocktake_engine::{JobStatus, OnArchived, OnChanged};
+use stocktake_engine::{BackupMode, JobStatus, OnArchived, OnChanged};
 use stocktake_testkit::wrappers::{FaultySource, SourceFault};
 use support::{World, noise};
 
@@ -215,6 +217,51 @@ async fn an_archived_object_is_listed_without_bytes_or_failed_by_policy() {
         let provenance = row(&world, report.snapshot.id, "k/b").await.map(|row| row.provenance);
         assert_eq!(provenance, (archived == 1).then_some(Provenance::Archived));
     }
+}
+
+/// A source of which the body of one object panics, once, after its first piece.
+#[derive(Debug)]
+struct Panics(Arc<dyn Source>, AtomicBool);
+
+impl fmt::Display for Panics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Source for Panics {
+    async fn read(&self, wanted: Wanted<'_>, range: Option<Range<u64>>) -> Result<ObjectRead> {
+        let mut read = self.0.read(wanted, range).await?;
+        if wanted.key().as_bytes() == b"large" && !self.1.swap(true, Relaxed) {
+            let panic = futures::stream::once(async { panic!("as a client may") });
+            read.body = read.body.take(1).chain(panic).boxed();
+        }
+        Ok(read)
+    }
+}
+
+#[tokio::test]
+async fn a_large_object_whose_reader_panicked_is_read_again_and_never_cut_short() {
+    let mut world = world_with(&[]).await;
+    world.source = Arc::new(Panics(world.bucket.clone(), AtomicBool::new(false)));
+    let report = world.backup().await.unwrap();
+    assert_eq!(report.status(), JobStatus::Completed);
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
+}
+
+#[tokio::test]
+async fn a_full_backup_that_nobody_asked_for_is_held_against_what_there_was() {
+    let mut world = world_with(&[]).await;
+    world.backup().await.unwrap();
+    let mut empty = claims(&world);
+    empty.0.versions = InventoryVersions::All;
+    empty.1.clear();
+    world.inventories = Arc::new(empty);
+    assert_eq!(world.backup().await.unwrap_err().code(), "guard_mass_change");
+    let mut full = world.options();
+    full.mode = BackupMode::Full;
+    world.backup_with(full).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,9 +5,15 @@
 
 mod support;
 
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use stocktake_core::{Result, SnapshotId, Vault};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use stocktake_core::memory::MemoryVault;
+use stocktake_core::{BlobInfo, Result, SnapshotId, Vault, VaultCapabilities};
 use stocktake_engine::{Meter, RetryingVault};
 use stocktake_testkit::wrappers::{FaultyVault, VaultFault};
 use support::{World, noise};
@@ -72,4 +78,50 @@ async fn a_call_whose_outcome_is_unknown_is_found_out() {
         let snapshot = result.unwrap_or_else(|error| panic!("call {n}: {error}"));
         assert!(world.restored(snapshot).await.unwrap() == world.state(), "call {n}");
     }
+}
+
+/// A store whose client sends every creation twice, and answers with the second outcome.
+#[derive(Clone, Debug)]
+struct SendsTwice(MemoryVault);
+
+impl fmt::Display for SendsTwice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Vault for SendsTwice {
+    fn capabilities(&self) -> VaultCapabilities {
+        self.0.capabilities()
+    }
+
+    async fn create(&self, name: &str, bytes: Bytes) -> Result<()> {
+        self.0.create(name, bytes.clone()).await?;
+        self.0.create(name, bytes).await
+    }
+
+    async fn read(&self, name: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        self.0.read(name, range).await
+    }
+
+    async fn stat(&self, name: &str) -> Result<BlobInfo> {
+        self.0.stat(name).await
+    }
+
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<BlobInfo>> {
+        self.0.list(prefix, start_after)
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        self.0.delete(name).await
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_that_meets_its_own_first_attempt_ends_no_job() {
+    let world = world().await;
+    let twice = world.reopened(Arc::new(SendsTwice((*world.store).clone())));
+    let snapshot = twice.backup().await.unwrap().snapshot.id;
+    assert!(world.restored(snapshot).await.unwrap() == world.state());
 }
