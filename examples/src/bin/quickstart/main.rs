@@ -72,14 +72,14 @@ async fn run(home: &Path, kept: bool) -> Result<()> {
     let mut report = Report::new(home, kept, world.meter.clone());
     report.begin(first_day);
 
-    let inventory = world.make_inventory("day-1").await?;
+    let inventory = world.make_inventory().await?;
     report.step("inventory of day 1", inventory);
     let first = world.back_up("day-1").await?;
     report.step("first backup", copied(&first));
     let contents = sample.contents();
 
     let changes = sample.change()?;
-    let inventory = world.make_inventory("day-2").await?;
+    let inventory = world.make_inventory().await?;
     report.step("inventory of day 2", inventory);
     let second = world.back_up("day-2").await?;
     report.step("second backup", copied(&second));
@@ -126,10 +126,10 @@ impl World {
     }
 
     /// Lists the folder once, and writes the list as the inventory of a cloud.
-    async fn make_inventory(&self, day: &str) -> Result<Tally> {
+    async fn make_inventory(&self) -> Result<Tally> {
         let listing = FsListing::new(&self.photos, self.clock.clone());
         let listed = listing.open(&listing.inventories().await?[0]).await?;
-        let options = CreateOptions::new("photos", "inventories").with_config(day);
+        let options = CreateOptions::new("photos", "inventories").with_config("daily");
         let store = FsVault::new(&self.inventories);
         Ok(create_inventory(&*listed, &store, &options, &*self.entropy).await?.total)
     }
