@@ -9,7 +9,7 @@ use std::sync::Arc;
 use stocktake::catalog::VaultCatalog;
 use stocktake::format::Passphrase;
 use stocktake::fs::{FsListing, FsSource, FsVault};
-use stocktake::{Backup, BackupOptions, BackupReport, Location, Meter, OsEntropy, Protection, SystemClock, init_vault};
+use stocktake::{Backup, BackupOptions, BackupReport, Location, OsEntropy, Protection, SystemClock, init_vault};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,21 +22,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
     let key = Passphrase::new("correct horse battery staple");
-    // Between the library and the store, a meter counts what is written.
-    let meter = Meter::new();
-    let store = meter.vault(Arc::new(FsVault::new(&backups)));
-    let vault = init_vault(store, Protection::Encrypted(&key), &*clock, &*entropy).await?;
+    let vault = init_vault(Arc::new(FsVault::new(&backups)), Protection::Encrypted(&key), &*clock, &*entropy).await?;
     let catalog = Arc::new(VaultCatalog::new(vault.vault.clone(), vault.key.clone(), clock.clone()));
     let source = Arc::new(FsSource::new(&photos));
     let listing = Arc::new(FsListing::new(&photos, clock.clone()));
-    let backup = Backup::new(source, listing, vault, catalog, clock, entropy).meter(meter.clone());
+    let backup = Backup::new(source, listing, vault, catalog, clock, entropy);
 
-    let before = meter.vault_bytes();
-    print("first", &run(&backup, &photos).await?, meter.vault_bytes() - before);
+    print("first", &run(&backup, &photos).await?);
     std::fs::write(photos.join("007.jpg"), "picture 7, retouched")?;
     std::fs::remove_file(photos.join("013.jpg"))?;
-    let before = meter.vault_bytes();
-    print("second", &run(&backup, &photos).await?, meter.vault_bytes() - before);
+    print("second", &run(&backup, &photos).await?);
     Ok(())
 }
 
@@ -46,7 +41,7 @@ async fn run(backup: &Backup, photos: &Path) -> stocktake::Result<BackupReport> 
     backup.clone().plan(options).await?.run().await
 }
 
-fn print(which: &str, report: &BackupReport, written: u64) {
+fn print(which: &str, report: &BackupReport) {
     let (read, total) = (report.snapshot.summary.counters.copied.objects, report.snapshot.total.objects);
-    println!("{which}: {read} of {total} objects read, {written} bytes written");
+    println!("{which}: {read} of {total} objects read, {} bytes written", report.written.bytes);
 }

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use stocktake::catalog::VaultCatalog;
 use stocktake::fs::{FsListing, FsSource, FsVault};
 use stocktake::{
-    Backup, BackupOptions, Catalog, ContentReader, Location, Meter, OsEntropy, Protection, SystemClock, init_vault,
+    Backup, BackupOptions, Catalog, ContentReader, Location, OsEntropy, Protection, SystemClock, init_vault,
 };
 
 #[tokio::main]
@@ -21,17 +21,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(logs.join("app.log"), &lines)?;
 
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    // A meter between the library and the store counts every request.
-    let meter = Meter::new();
-    let store = meter.vault(Arc::new(FsVault::new(&backups)));
-    let vault = init_vault(store, Protection::Unencrypted, &*clock, &*entropy).await?;
+    let vault = init_vault(Arc::new(FsVault::new(&backups)), Protection::Unencrypted, &*clock, &*entropy).await?;
     let catalog = Arc::new(VaultCatalog::new(vault.vault.clone(), vault.key.clone(), clock.clone()));
     let source = Arc::new(FsSource::new(&logs));
     let listing = Arc::new(FsListing::new(&logs, clock.clone()));
     let backup = Backup::new(source, listing, vault.clone(), catalog.clone(), clock, entropy);
     let report = backup.plan(BackupOptions::new(Location::new("logs"))).await?.run().await?;
 
-    let before = meter.requests().vault_get;
+    let before = vault.meter.requests().vault_get;
     let snapshot = catalog.open(report.snapshot.id).await?;
     let found = snapshot.lookup(&[&b"app.log"[..]].into_iter().collect()).await?;
     let row = found.iter().next().ok_or("the object is in the snapshot")?.to_row();
@@ -39,7 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let range = 14_000_000..14_000_028;
     let bytes: Vec<_> = reader.read(&row, Some(range)).try_collect::<Vec<_>>().await?.concat();
     println!("{}", String::from_utf8_lossy(&bytes));
-    println!("of {} bytes, by {} reads of the vault", row.entry.size, meter.requests().vault_get - before);
+    println!("of {} bytes, by {} reads of the vault", row.entry.size, vault.meter.requests().vault_get - before);
     assert_eq!(bytes, lines.as_bytes()[14_000_000..14_000_028]);
     Ok(())
 }

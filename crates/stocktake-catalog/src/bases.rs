@@ -4,7 +4,8 @@
 //! from two thirds of the target size on, the first key whose keyed hash begins
 //! with enough zero bits begins the next segment. So histories that differ tend
 //! to the same fences again, and deleting the key of a fence moves nothing.
-//! At four thirds of the target it is cut in any case.
+//! At four thirds of the target it is cut in any case, and before that where its rows
+//! refer to more packs than a sidecar should name.
 
 use stocktake_core::{ObjectKey, Result, RowBatch};
 use stocktake_format::segment::SegmentKind;
@@ -44,10 +45,15 @@ impl BaseBuilder {
             start = cut;
         }
         if start == 0 {
-            self.write(uploads, &key, rows)
+            self.write(uploads, &key, rows)?;
         } else {
-            self.write(uploads, &key, slice(&rows, start..rows.len())?)
+            self.write(uploads, &key, slice(&rows, start..rows.len())?)?;
         }
+        if self.sink.as_ref().is_some_and(SegmentSink::is_full) {
+            self.cutter.rows = 0;
+            self.cut(uploads).await?;
+        }
+        Ok(())
     }
 
     /// The segments, each behind a fence of its own, all folded up to run `folded`.

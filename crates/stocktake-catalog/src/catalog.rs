@@ -9,7 +9,7 @@ use stocktake_core::{
     Catalog, CatalogDamage, Clock, Error, JobSpec, Result, Snapshot, SnapshotId, SnapshotRecord, SnapshotWriter, Vault,
 };
 use stocktake_format::segment::SegmentRefs;
-use stocktake_format::{Expiry, OpenFlag, Root, VaultKey, encode_document, names};
+use stocktake_format::{Expiry, OpenFlag, Root, VaultKey, names};
 
 use crate::check::check;
 use crate::layers::Layers;
@@ -30,7 +30,7 @@ pub(crate) const SOFTWARE: &str = env!("CARGO_PKG_VERSION");
 #[derive(Clone)]
 pub struct VaultCatalog {
     pub(crate) store: Store,
-    slots: Arc<Slots>,
+    pub(crate) slots: Arc<Slots>,
     clock: Arc<dyn Clock>,
     options: CatalogOptions,
 }
@@ -78,8 +78,8 @@ impl VaultCatalog {
     /// Raises the flag of a job. A process that goes on with a job finds it raised.
     async fn raise_flag(&self, job: &JobSpec) -> Result<()> {
         let (name, flag) = (names::open(job.id), OpenFlag::backup(job, SOFTWARE));
-        let bytes = encode_document(self.store.key(), &name, &flag);
-        match self.store.create_own(&name, bytes.into()).await {
+        let bytes = self.store.seal(&name, &flag)?;
+        match self.store.create_own(&name, bytes).await {
             Err(exists @ Error::BlobExists { .. }) => {
                 let found: OpenFlag = self.store.document(&name).await?;
                 let same = OpenFlag { software: SOFTWARE.to_owned(), ..found } == flag;
@@ -128,10 +128,10 @@ impl Catalog for VaultCatalog {
     async fn expire(&self, snapshot: SnapshotId) -> Result<()> {
         self.find(snapshot).await?;
         let name = names::expire(snapshot);
-        let mark = encode_document(self.store.key(), &name, &Expiry { expired: self.clock.now() });
-        match self.store.create_own(&name, mark.into()).await {
-            // Somebody else marked it in between.
-            Err(Error::BlobExists { .. }) => Ok(()),
+        let mark = self.store.seal(&name, &Expiry { expired: self.clock.now() })?;
+        match self.store.create_own(&name, mark).await {
+            // Somebody else marked it in between, or something is there that is no mark: then that has to go first.
+            Err(Error::BlobExists { .. }) => self.slots.read_mark(snapshot).await,
             marked => marked,
         }
     }

@@ -20,6 +20,7 @@ use stocktake_format::{FormatError, Root, SegmentRef, VaultKey, names};
 
 use crate::catalog::VaultCatalog;
 use crate::layers::Layers;
+use crate::slots::Unsound;
 use crate::store::Store;
 use crate::sum::RowSum;
 use crate::task::compute;
@@ -31,17 +32,38 @@ const SEGMENTS_AT_ONCE: usize = 2;
 ///
 /// **Bound.** [`SEGMENTS_AT_ONCE`] segments, the name of every segment found sound, and the damage of one snapshot.
 pub(crate) fn check(catalog: VaultCatalog, snapshots: Vec<SnapshotId>) -> BoxStream<'static, Result<CatalogDamage>> {
-    let state = (catalog, snapshots.into_iter(), HashSet::new());
-    stream::try_unfold(state, async |(catalog, mut snapshots, mut sound)| {
-        let Some(snapshot) = snapshots.next() else { return Ok(None) };
-        let issues = check_snapshot(&catalog, snapshot, &mut sound).await?;
-        let damage = issues
-            .into_iter()
-            .map(move |Issue { blob, problem, keys }| Ok(CatalogDamage { snapshot, blob, problem, keys }));
-        Ok::<_, Error>(Some((stream::iter(damage), (catalog, snapshots, sound))))
-    })
-    .try_flatten()
-    .boxed()
+    let begin = async move {
+        let (snapshots, records) = records(&catalog, snapshots).await?;
+        let state = (catalog, snapshots.into_iter(), HashSet::new());
+        let layers = stream::try_unfold(state, async |(catalog, mut snapshots, mut sound)| {
+            let Some(snapshot) = snapshots.next() else { return Ok(None) };
+            let issues = check_snapshot(&catalog, snapshot, &mut sound).await?;
+            let damage = issues
+                .into_iter()
+                .map(move |Issue { blob, problem, keys }| Ok(CatalogDamage { snapshot, blob, problem, keys }));
+            Ok::<_, Error>(Some((stream::iter(damage), (catalog, snapshots, sound))))
+        });
+        Ok::<_, Error>(stream::iter(records.into_iter().map(Ok)).chain(layers.try_flatten()))
+    };
+    stream::once(begin).try_flatten().boxed()
+}
+
+/// The snapshots to look into, all when none is named; and what is wrong with their slots and marks, of those whose
+/// slot can't be read as well.
+async fn records(catalog: &VaultCatalog, asked: Vec<SnapshotId>) -> Result<(Vec<SnapshotId>, Vec<CatalogDamage>)> {
+    let view = catalog.slots.view().await?;
+    let unsound: Vec<_> =
+        view.unsound().filter(|unsound| asked.is_empty() || asked.contains(&unsound.job)).cloned().collect();
+    let unreadable: HashSet<_> = unsound.iter().filter(|unsound| unsound.is_slot).map(|unsound| unsound.job).collect();
+    let mut snapshots = if asked.is_empty() { view.snapshots().map(|record| record.id).collect() } else { asked };
+    snapshots.retain(|snapshot| !unreadable.contains(snapshot));
+    let damage = unsound.into_iter().map(|Unsound { job, blob, problem, is_slot }| CatalogDamage {
+        snapshot: job,
+        blob,
+        problem,
+        keys: if is_slot { vec![KeyRange::all()] } else { Vec::new() },
+    });
+    Ok((snapshots, damage.collect()))
 }
 
 /// Damage that was found in one snapshot.
@@ -130,8 +152,13 @@ async fn check_place<'a>(store: &Store, place: Place<'a>) -> Result<(Place<'a>, 
 
 /// Reads a segment whole, and says what it refers to.
 async fn check_segment(store: &Store, place: &Place<'_>) -> Result<SegmentRefs> {
-    let SegmentRef { name, hash, .. } = place.segment;
-    let bytes = store.vault().read(name, None).await?;
+    let SegmentRef { name, hash, bytes: length, .. } = place.segment;
+    let bytes = store.vault().read(name, Some(0..*length)).await?;
+    // One that is longer than it was written is another one.
+    let stored = store.vault().stat(name).await?.size;
+    if stored != *length {
+        return Err(store.damaged(name, FormatError::damaged(format!("it has {stored} bytes, and not {length}"))));
+    }
     let (key, segment, kind) = (Arc::clone(store.key()), place.segment.clone(), place.kind);
     let hash = *hash;
     let check = move || {

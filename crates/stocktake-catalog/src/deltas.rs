@@ -54,7 +54,7 @@ impl DeltaBuilder {
         let key = std::sync::Arc::clone(uploads.store().key());
         let sink = self.sink.get_or_insert_with(|| uploads.begin(SegmentKind::Delta));
         sink.write(&key, batch.rows, batch.deleted)?;
-        if sink.rows() >= uploads.options().target_segment_rows {
+        if sink.rows() >= uploads.options().target_segment_rows || sink.is_full() {
             self.cut(uploads).await?;
         }
         Ok(())

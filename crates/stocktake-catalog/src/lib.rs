@@ -46,10 +46,12 @@
 //!
 //! - Blobs are created and read, never replaced or deleted.
 //! - Nothing is visible before its slot, and all that a slot refers to was stored before.
-//! - A segment is decoded again before it is stored, and what a rewrite yields is compared with sums that were kept
-//!   up by what changed alone. So no rewrite can lose or alter a row unnoticed.
+//! - A segment is decoded again before it is stored, and so are roots and slots. What a rewrite of bases yields is
+//!   compared with sums that were kept up by what changed alone, so none can lose or alter a row unnoticed. Merging
+//!   runs proves what was written against what was merged in memory, and is itself proven by the next rewrite or check.
+//! - A slot or mark that can't be read takes no other snapshot with it: it is left out, and a check names it.
 //! - Memory does not depend on the number of rows: a scan takes some sixteen mebibytes for the bases and four for
-//!   each run, a writer at most two segments of some 30 MB, and a snapshot its root, 500 bytes for each base.
+//!   each run, a writer at most three segments of some 30 MB, and a snapshot its root, 500 bytes for each base.
 //!
 //! # What it costs
 //!

@@ -2,19 +2,26 @@
 //!
 //! A slot is created once, by the job that commits or by whoever aborts it, and
 //! never changes; so what was read once need not be read again.
+//!
+//! One blob that can't be read must not take the others with it: such a slot is
+//! left out of the list and such a mark expires nothing, both are warned of, and
+//! a check of the catalog names them. So whoever may create blobs but has no key
+//! can't hide a snapshot. Names that are no job's id are none of ours.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use stocktake_core::{Error, JobId, Result, SnapshotId, SnapshotRecord};
-use stocktake_format::{FormatError, Slot, encode_document, names};
+use stocktake_format::{Expiry, FormatError, Slot, names};
 
 use crate::store::{Store, pause};
 
 /// How many slots are read at once.
 const READS: usize = 16;
+
+/// No slot or mark is longer, in bytes.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// How often a commit of unknown outcome is looked into and repeated.
 const ATTEMPTS: u32 = 6;
@@ -23,7 +30,13 @@ const ATTEMPTS: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct Slots {
     store: Store,
-    known: Mutex<HashMap<JobId, Arc<Slot>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    slots: HashMap<JobId, Arc<Slot>>,
+    expired: HashSet<SnapshotId>,
 }
 
 /// Slots and marks as a listing found them.
@@ -31,6 +44,38 @@ pub(crate) struct Slots {
 pub(crate) struct View {
     slots: BTreeMap<JobId, Arc<Slot>>,
     expired: BTreeSet<SnapshotId>,
+    unsound: Vec<Unsound>,
+}
+
+/// A slot or mark that is damaged, or that nobody with the key has written.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsound {
+    pub(crate) job: JobId,
+    pub(crate) blob: String,
+    pub(crate) problem: String,
+    /// Whether it is the slot, without which the snapshot can't be opened.
+    pub(crate) is_slot: bool,
+}
+
+/// What came of reading a blob that may be anything.
+enum Look<T> {
+    Sound(T),
+    Gone,
+    Unsound(String),
+}
+
+impl<T> Look<T> {
+    /// Tells what is wrong with a blob from failures to look.
+    fn of(read: Result<T>) -> Result<Self> {
+        match read {
+            Ok(value) => Ok(Self::Sound(value)),
+            Err(Error::BlobNotFound { .. }) => Ok(Self::Gone),
+            Err(Error::BlobDamaged { problem, .. } | Error::VaultUnsupported { problem, .. }) => {
+                Ok(Self::Unsound(problem))
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl Slots {
@@ -38,13 +83,42 @@ impl Slots {
         Self { store, known: Mutex::default() }
     }
 
-    /// Lists all slots and marks, and reads the slots not known yet.
+    /// Lists all slots and marks, and reads those not known yet.
     pub(crate) async fn view(&self) -> Result<View> {
-        let (slots, expired) = futures::try_join!(self.jobs(names::SLOTS), self.jobs(names::EXPIRE))?;
-        let reads: Vec<_> =
-            slots.into_iter().map(|job| async move { Ok::<_, Error>((job, self.read(job).await?)) }).collect();
-        let slots = stream::iter(reads).buffer_unordered(READS).try_collect().await?;
-        Ok(View { slots, expired: expired.into_iter().collect() })
+        let (slots, marks) = futures::try_join!(self.jobs(names::SLOTS), self.jobs(names::EXPIRE))?;
+        let slots = slots.into_iter().map(|listed| async move { self.look_at(listed, self.read(listed.0)).await });
+        let marks = marks.into_iter().map(|listed| async move { self.look_at(listed, self.read_mark(listed.0)).await });
+        let (slots, marks): (Vec<_>, Vec<_>) = futures::try_join!(
+            stream::iter(slots.collect::<Vec<_>>()).buffer_unordered(READS).try_collect(),
+            stream::iter(marks.collect::<Vec<_>>()).buffer_unordered(READS).try_collect(),
+        )?;
+        let mut view = View::default();
+        for (job, look) in slots {
+            match look {
+                Look::Sound(slot) => drop(view.slots.insert(job, slot)),
+                Look::Gone => {}
+                Look::Unsound(problem) => view.unsound.push(Unsound::of(job, names::slot(job), problem, true)),
+            }
+        }
+        for (job, look) in marks {
+            match look {
+                Look::Sound(()) => drop(view.expired.insert(job)),
+                Look::Gone => {}
+                Look::Unsound(problem) => view.unsound.push(Unsound::of(job, names::expire(job), problem, false)),
+            }
+        }
+        Ok(view)
+    }
+
+    async fn look_at<T>(
+        &self,
+        (job, bytes): (JobId, u64),
+        read: impl Future<Output = Result<T>>,
+    ) -> Result<(JobId, Look<T>)> {
+        if bytes > MAX_BYTES {
+            return Ok((job, Look::Unsound(format!("it has {bytes} bytes, more than any slot or mark"))));
+        }
+        Ok((job, Look::of(read.await)?))
     }
 
     /// The record of a snapshot, if it is committed and not expired: its slot alone is read.
@@ -57,13 +131,27 @@ impl Slots {
             Err(Error::BlobNotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut marks = self.store.vault().list(&names::expire(snapshot), None);
-        Ok(marks.try_next().await?.is_none().then_some(record))
+        match Look::of(self.read_mark(snapshot).await)? {
+            Look::Sound(()) => return Ok(None),
+            Look::Gone => {}
+            Look::Unsound(problem) => drop(Unsound::of(snapshot, names::expire(snapshot), problem, false)),
+        }
+        Ok(Some(record))
+    }
+
+    /// Reads the mark of an expired snapshot.
+    pub(crate) async fn read_mark(&self, snapshot: SnapshotId) -> Result<()> {
+        if self.known().expired.contains(&snapshot) {
+            return Ok(());
+        }
+        self.store.document::<Expiry>(&names::expire(snapshot)).await?;
+        self.known().expired.insert(snapshot);
+        Ok(())
     }
 
     /// Reads the slot of a job.
     pub(crate) async fn read(&self, job: JobId) -> Result<Arc<Slot>> {
-        if let Some(slot) = self.known().get(&job) {
+        if let Some(slot) = self.known().slots.get(&job) {
             return Ok(Arc::clone(slot));
         }
         let name = names::slot(job);
@@ -72,7 +160,7 @@ impl Slots {
             return Err(self.store.damaged(&name, FormatError::damaged("it holds the record of another job")));
         }
         let slot = Arc::new(slot);
-        self.known().insert(job, Arc::clone(&slot));
+        self.known().slots.insert(job, Arc::clone(&slot));
         Ok(slot)
     }
 
@@ -82,12 +170,12 @@ impl Slots {
     pub(crate) async fn commit(&self, record: &SnapshotRecord) -> Result<()> {
         let name = names::slot(record.id);
         let slot = Slot::Commit { record: record.clone() };
-        let bytes = Bytes::from(encode_document(self.store.key(), &name, &slot));
+        let bytes = self.store.seal(&name, &slot)?;
         let mut attempt = 0;
         loop {
             let error = match self.store.vault().create(&name, bytes.clone()).await {
                 Ok(()) => {
-                    self.known().insert(record.id, Arc::new(slot));
+                    self.known().slots.insert(record.id, Arc::new(slot));
                     return Ok(());
                 }
                 Err(error @ (Error::BlobExists { .. } | Error::Unavailable { .. })) => error,
@@ -106,17 +194,18 @@ impl Slots {
         }
     }
 
-    async fn jobs(&self, folder: &str) -> Result<Vec<JobId>> {
+    /// The jobs that a folder has a blob of, and how long it is. Other names are passed over.
+    async fn jobs(&self, folder: &str) -> Result<Vec<(JobId, u64)>> {
         let listed = self.store.vault().list(folder, None);
-        let jobs = listed.map(|blob| {
-            let name = blob?.name;
-            let job = name.strip_prefix(folder).and_then(|job| job.parse::<JobId>().ok());
-            job.ok_or_else(|| self.store.damaged(&name, FormatError::damaged("its name holds no job's id")))
+        let jobs = listed.try_filter_map(|blob| {
+            let text = blob.name.strip_prefix(folder).unwrap_or_default();
+            let job = text.parse::<JobId>().ok().filter(|job| job.to_string() == text);
+            std::future::ready(Ok(job.map(|job| (job, blob.size))))
         });
         jobs.try_collect().await
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Slot>>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -131,7 +220,20 @@ fn decided(slot: &Slot, record: &SnapshotRecord) -> Result<()> {
     Err(Error::JobAborted { job: record.id, reason })
 }
 
+impl Unsound {
+    fn of(job: JobId, blob: String, problem: String, is_slot: bool) -> Self {
+        let what = if is_slot { "a record is left out" } else { "a mark expires nothing" };
+        tracing::warn!(blob, problem, "{what}: it can't be read; run verify");
+        Self { job, blob, problem, is_slot }
+    }
+}
+
 impl View {
+    /// What can't be read of jobs that are not expired.
+    pub(crate) fn unsound(&self) -> impl Iterator<Item = &Unsound> {
+        self.unsound.iter().filter(|unsound| !self.expired.contains(&unsound.job))
+    }
+
     /// The committed snapshots that are not expired, oldest first.
     pub(crate) fn snapshots(&self) -> impl Iterator<Item = &SnapshotRecord> {
         self.slots.iter().filter_map(|(id, slot)| match &**slot {
@@ -155,7 +257,9 @@ impl View {
 
     /// Checks that a job is not decided.
     pub(crate) fn check_undecided(&self, job: JobId) -> Result<()> {
+        let unreadable = self.unsound.iter().find(|unsound| unsound.job == job && unsound.is_slot);
         let reason = match self.slots.get(&job).map(|slot| &**slot) {
+            None if let Some(Unsound { blob, problem, .. }) = unreadable => format!("{blob}: {problem}"),
             None => return Ok(()),
             Some(Slot::Commit { .. }) => "it has committed already".to_owned(),
             Some(Slot::Abort { by, reason }) => format!("{by}: {reason}"),

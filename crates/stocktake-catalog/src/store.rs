@@ -76,9 +76,23 @@ impl Store {
         decode_document(&self.key, name, &bytes).map_err(|error| self.damaged(name, error))
     }
 
+    /// Encodes a document that will be sealed under `name`, and sees that it reads back as what went in: a bit that
+    /// turned over in memory, or a length that no reader takes, must not be found after the commit.
+    pub(crate) fn seal<T: Serialize + DeserializeOwned + PartialEq>(&self, name: &str, value: &T) -> Result<Bytes> {
+        let bytes = encode_document(&self.key, name, value);
+        match decode_document::<T>(&self.key, name, &bytes) {
+            Ok(read) if read == *value => Ok(bytes.into()),
+            Ok(_) => Err(self.damaged(name, FormatError::damaged("what was encoded does not decode to what went in"))),
+            Err(error) => Err(self.damaged(name, error)),
+        }
+    }
+
     /// Writes a document that nobody else would write.
-    pub(crate) async fn create_document(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        self.create_own(name, encode_document(&self.key, name, value).into()).await
+    pub(crate) async fn create_document<T>(&self, name: &str, value: &T) -> Result<()>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+    {
+        self.create_own(name, self.seal(name, value)?).await
     }
 
     /// Reads a root, and checks that it is the one referred to.

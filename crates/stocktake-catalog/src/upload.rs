@@ -18,6 +18,13 @@ use crate::store::Store;
 use crate::sum::RowSum;
 use crate::task::compute;
 
+/// A segment that refers to so many packs is cut: its sidecar has to stay a document that can be read. One object
+/// of 50 TB refers to 780,000 more, and a sidecar of 3 million would be the largest.
+const MAX_PACKS: usize = 500_000;
+
+/// How many row groups a segment may have: Parquet counts them in 15 bits.
+const MAX_GROUPS: u64 = 32_000;
+
 /// A segment being filled, at most the maximum of rows in memory, encoded.
 pub(crate) struct SegmentSink {
     seq: u32,
@@ -55,6 +62,11 @@ impl SegmentSink {
     pub(crate) fn rows(&self) -> u64 {
         self.writer.rows()
     }
+
+    /// Whether it must be cut, however few rows it has.
+    pub(crate) fn is_full(&self) -> bool {
+        self.writer.packs() >= MAX_PACKS
+    }
 }
 
 impl Uploads {
@@ -78,6 +90,8 @@ impl Uploads {
             SegmentKind::Base => self.options.base_group_rows,
             SegmentKind::Delta => self.options.delta_group_rows,
         };
+        let fewest = 2 * self.options.max_segment_rows.max(self.options.target_segment_rows) / MAX_GROUPS + 1;
+        let row_group_rows = row_group_rows.max(usize::try_from(fewest).unwrap_or(usize::MAX));
         let key_name = key_name(self.job, seq);
         let writer = SegmentWriter::new(self.store.key(), kind, &key_name, row_group_rows);
         SegmentSink { seq, key_name, writer, sum: RowSum::default() }

@@ -13,7 +13,7 @@ use stocktake_core::{
     Clock, Error, JobId, JobSpec, JobSummary, ObjectKey, Result, RootRef, RowBatch, RowDelta, SnapshotRecord,
     SnapshotWriter,
 };
-use stocktake_format::{Root, Run, encode_document, names, root_sealing_name};
+use stocktake_format::{Root, Run, names, root_sealing_name};
 
 use crate::catalog::SOFTWARE;
 use crate::deltas::{DeltaBuilder, First};
@@ -26,8 +26,8 @@ use crate::tail::{Tail, TailEnd};
 use crate::upkeep::keep_up;
 use crate::upload::Uploads;
 
-/// Writes the snapshot of one job. Memory: the parent's root, at most two
-/// segments, encoded, and a few batches.
+/// Writes the snapshot of one job. Memory: the parent's root, at most three
+/// segments, encoded (the staged run, the one being written, a base of the tail), and a few batches.
 pub(crate) struct VaultWriter {
     slots: Arc<Slots>,
     clock: Arc<dyn Clock>,
@@ -190,10 +190,10 @@ impl Finish {
         let store = self.uploads.store();
         root.check().map_err(|error| store.damaged("the new root", error))?;
         let sealing_name = names::root(self.job.id, "");
-        let bytes = encode_document(store.key(), root_sealing_name(&sealing_name), root);
+        let bytes = store.seal(root_sealing_name(&sealing_name), root)?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
         let name = names::root(self.job.id, &hash[..16]);
-        store.create_own(&name, bytes.into()).await?;
+        store.create_own(&name, bytes).await?;
         Ok(RootRef { name, hash })
     }
 }

@@ -93,9 +93,16 @@ async fn check_noticed(
     }
     let checked: Result<Vec<_>> = catalog.check(vec![record.id]).try_collect().await;
     if name.starts_with("slots/") {
-        // Without its slot a snapshot was never committed.
-        assert!(checked.is_err(), "{name} was {what}");
-        return;
+        // The other snapshots are there all the same.
+        let listed = catalog.snapshots().await.unwrap();
+        assert!(listed.len() == 2 && listed.iter().all(|other| other.id != record.id), "{name} was {what}");
+        if what == "deleted" {
+            // Without its slot a snapshot was never committed.
+            assert_eq!(checked.unwrap_err().code(), "snapshot_not_found");
+            return;
+        }
+        let all: Vec<_> = catalog.check(Vec::new()).try_collect().await.unwrap();
+        assert_eq!(all, *checked.as_ref().unwrap(), "{name} was {what}");
     }
     let issues = checked.unwrap();
     let named: Vec<_> = issues.iter().filter(|issue| issue.blob == name).collect();
@@ -142,5 +149,42 @@ fn a_catalog_of_another_vault_reads_nothing() {
         let (vault, record, _) = prepared(Mode::Sealed).await;
         assert!(key(Mode::Sealed).is_encrypted());
         assert!(open(vault, Mode::Plain, tiny()).open(record.id).await.is_err());
+    });
+}
+
+#[test]
+fn whoever_has_no_key_can_not_hide_a_snapshot() {
+    run(async {
+        for forged in [Bytes::new(), Bytes::from_static(b"STKD\x02\0\0\0"), Bytes::from_static(&[0; 64])] {
+            let (vault, record, state) = prepared(Mode::Sealed).await;
+            let mark = stocktake_format::names::expire(record.id);
+            vault.create(&mark, forged).await.unwrap();
+            let catalog = open(vault.clone(), Mode::Sealed, tiny());
+            assert_eq!(catalog.snapshots().await.unwrap().len(), 3);
+            assert_eq!(read(&catalog, record.id).await.unwrap(), state);
+            let damage: Vec<_> = catalog.check(Vec::new()).try_collect().await.unwrap();
+            assert_eq!(damage.iter().map(|damage| &damage.blob).collect::<Vec<_>>(), [&mark]);
+            assert!(damage[0].keys.is_empty());
+            // What is there is no mark, so the snapshot can't be marked before it is gone.
+            assert!(catalog.expire(record.id).await.is_err());
+            vault.delete(&mark).await.unwrap();
+            catalog.expire(record.id).await.unwrap();
+            assert_eq!(open(vault, Mode::Sealed, tiny()).snapshots().await.unwrap().len(), 2);
+        }
+    });
+}
+
+#[test]
+fn names_that_are_no_jobs_are_passed_over() {
+    run(async {
+        let (vault, record, state) = prepared(Mode::Plain).await;
+        let id = record.id.to_string();
+        for name in ["slots/.DS_Store", "expire/readme", &format!("expire/{}", id.to_uppercase()), "slots/a/b"] {
+            vault.create(name, "x".into()).await.unwrap();
+        }
+        let catalog = open(vault, Mode::Plain, tiny());
+        assert_eq!(catalog.snapshots().await.unwrap().len(), 3);
+        assert_eq!(read(&catalog, record.id).await.unwrap(), state);
+        assert_eq!(catalog.check(Vec::new()).try_collect::<Vec<_>>().await.unwrap(), []);
     });
 }

@@ -22,10 +22,11 @@ use crate::{
 ///
 /// # Cancel safety
 /// A dropped future of `commit` leaves it open whether the snapshot is
-/// committed; listing the snapshots tells. Dropping anything else changes nothing.
+/// committed, and one of `expire` whether it is expired; listing the snapshots tells. One of `begin`, or a
+/// writer, leaves at most a flag and blobs that nothing refers to. Dropping anything else changes nothing.
 ///
 /// # Implementing
-/// Run `catalog_conformance!` of `stocktake-testkit` against it.
+/// Run `catalog_conformance!` of `stocktake-testkit`, which the repository holds, against it.
 #[async_trait]
 pub trait Catalog: Debug + Display + Send + Sync + 'static {
     /// The committed snapshots that are not expired, oldest first by id.
@@ -44,8 +45,10 @@ pub trait Catalog: Debug + Display + Send + Sync + 'static {
     /// - [`NameTaken`](crate::Error::NameTaken): a snapshot has the name.
     async fn begin(&self, job: JobSpec) -> Result<Box<dyn SnapshotWriter>>;
 
-    /// Checks all that the rows of some snapshots rest on, and recomputes every number that says what is there.
-    /// Yields what is damaged or missing, snapshot after snapshot; nothing for a sound catalog.
+    /// Checks all that the rows of some snapshots rest on, of all when none is named, and recomputes what says which
+    /// rows are there. Yields what is damaged or missing, snapshot after snapshot; nothing for a sound catalog.
+    ///
+    /// A snapshot whose record can't be read is in no list; where all are checked, it is named all the same.
     ///
     /// What snapshots share is read once. Only what the catalog itself keeps is looked into, not where the rows point to.
     ///
@@ -134,7 +137,8 @@ pub struct RowDelta {
 pub struct JobSpec {
     /// The job's id, and its snapshot's.
     pub id: JobId,
-    /// The name its snapshot gets; unique in the vault.
+    /// The name its snapshot gets. No other snapshot may have it when the job begins and when it commits; of two jobs
+    /// that commit at the same moment, both may.
     pub name: String,
     /// The plan it runs; the snapshots of a plan form a line.
     pub plan: String,
@@ -166,7 +170,8 @@ pub struct JobSummary {
 pub struct Scope {
     /// The source as people write it, without credentials.
     pub source: Location,
-    /// Only keys with this prefix were in scope; empty for all. Percent-encoded where not plain ASCII.
+    /// Only keys with this prefix were in scope; empty for all. Bytes that are not printable ASCII
+    /// stand as `\xNN`, and quotes and backslashes behind a backslash.
     pub path: String,
     /// Filters in force, as the caller wrote them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -244,7 +249,7 @@ pub enum SnapshotMode {
 pub struct SnapshotRecord {
     /// Its identity.
     pub id: SnapshotId,
-    /// Its name, unique in the vault, for people.
+    /// Its name, for people. Unique in the vault, but for jobs that committed at the same moment.
     pub name: String,
     /// The plan whose line it belongs to.
     pub plan: String,

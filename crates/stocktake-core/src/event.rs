@@ -52,10 +52,12 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
-    /// The object was restored.
+    /// The object was restored, or in a dry run would be.
     ObjectRestored {
-        /// The object.
+        /// The object, as the snapshot knows it.
         key: &'a ObjectKey,
+        /// Its key in the target.
+        to: &'a ObjectKey,
         /// Bytes written to the target.
         bytes: u64,
     },
@@ -66,12 +68,12 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// How much of the exact total is done.
+    /// How much is done.
     Progress {
-        /// So far.
+        /// So far; never more than the total.
         done: Tally,
-        /// In all.
-        total: Tally,
+        /// In all, exactly; `None` where that is not known beforehand, as of a verification.
+        total: Option<Tally>,
     },
     /// The snapshot is committed: it is there for every reader from now on.
     Committed {

@@ -37,7 +37,7 @@ use crate::{BytesColumn, EntryBatch, Location, Result, Timestamp};
 /// Dropping a future or stream at any point leaves nothing to clean up.
 ///
 /// # Implementing
-/// Run `inventory_conformance!` of `stocktake-testkit` against it.
+/// Run `inventory_conformance!` of `stocktake-testkit`, which the repository holds, against it.
 #[async_trait]
 pub trait InventoryReader: Debug + Display + Send + Sync + 'static {
     /// The inventories there are, newest first by scan start, ready or not.

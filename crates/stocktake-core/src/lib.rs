@@ -29,7 +29,7 @@
 //!
 //! Arrow stays out of this crate on purpose: an embedder who brings an own
 //! store should not have to follow its releases. Conversions are at the edges,
-//! in `stocktake-inventory`.
+//! in `stocktake-export`.
 
 mod ambient;
 mod attributes;

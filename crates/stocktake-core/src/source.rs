@@ -36,7 +36,7 @@ use crate::{Attributes, ETag, Entry, ObjectKey, Result, Timestamp};
 /// clean up.
 ///
 /// # Implementing
-/// Run `source_conformance!` of `stocktake-testkit` against it.
+/// Run `source_conformance!` of `stocktake-testkit`, which the repository holds, against it.
 ///
 /// [`ObjectChanged`]: crate::Error::ObjectChanged
 /// [`KeyUnsupported`]: crate::Error::KeyUnsupported

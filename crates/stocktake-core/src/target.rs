@@ -30,7 +30,7 @@ use crate::{Attributes, ETag, ObjectKey, Result, Timestamp};
 /// whole. Temporary uploads may remain in the store until it clears them.
 ///
 /// # Implementing
-/// Run `target_conformance!` of `stocktake-testkit` against it.
+/// Run `target_conformance!` of `stocktake-testkit`, which the repository holds, against it.
 #[async_trait]
 pub trait Target: Debug + Display + Send + Sync + 'static {
     /// What is at `key` now; `None` when nothing is.

@@ -40,7 +40,7 @@ use crate::{Result, Timestamp};
 /// Dropping a future leaves a blob whole or absent.
 ///
 /// # Implementing
-/// Run `vault_conformance!` of `stocktake-testkit` against it.
+/// Run `vault_conformance!` of `stocktake-testkit`, which the repository holds, against it.
 #[async_trait]
 pub trait Vault: Debug + Display + Send + Sync + 'static {
     /// What this store can do beyond the minimum.

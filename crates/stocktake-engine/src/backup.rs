@@ -7,12 +7,14 @@
 
 mod see;
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
     Catalog, ChangeCounts, Clock, Entropy, Error, Event, Inventory, InventoryInfo, InventoryReader, InventoryUse,
+    InventoryVersions,
     JobCounters, JobId, JobSpec, JobSummary, Location, Observer, RequestCounts, Result, Scope, Snapshot,
     SnapshotRecord, Source, Tally, Timestamp, Trigger,
 };
@@ -44,13 +46,16 @@ pub struct BackupOptions {
     pub inventory: Choice,
     /// Whether the source may be listed instead. Default: it is not, or it is what was given as the inventories.
     pub view: ViewRule,
-    /// The source as it is recorded in the snapshot, without credentials.
+    /// The source as it is recorded in the snapshot, without credentials. A plan's next snapshot builds on the
+    /// last one only where it is written the same.
     pub source: Location,
-    /// How the comparison is done: memory, source path, stated prefix of the inventory.
+    /// How the comparison is done: memory, source path, stated prefix of the inventory. What is in scope is said
+    /// by [`filters`](Self::filters), and current objects are compared: other settings of a comparison are refused.
     pub compare: CompareOptions,
     /// Which of the source's objects are in scope.
     pub filters: FilterRules,
-    /// When to stop before anything is written.
+    /// When to stop before anything is written: what is compared with the parent, and what a full backup finds
+    /// beside the plan's last snapshot of the same scope.
     pub guards: Guards,
     /// How objects are copied.
     pub copy: CopyOptions,
@@ -60,6 +65,9 @@ pub struct BackupOptions {
 
 impl BackupOptions {
     /// Defaults for the source that people write as `source`.
+    ///
+    /// They take an inventory of any bucket, and all of its rows: set [`Choice::bucket`] and
+    /// [`CompareOptions::path`] to those of the source.
     pub fn new(source: Location) -> Self {
         Self {
             plan: "default".into(),
@@ -83,7 +91,8 @@ impl BackupOptions {
 pub enum BackupMode {
     /// On the last one of the plan, where there is one and its scope is the same.
     Incremental,
-    /// On none: every object is read again.
+    /// On none: every object is read again, from whatever inventory is young enough, be it the one of the last
+    /// snapshot.
     Full,
 }
 
@@ -102,6 +111,12 @@ pub struct Backup {
     cancel: CancellationToken,
 }
 
+impl fmt::Debug for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backup").field("source", &self.source).field("vault", &self.vault).finish_non_exhaustive()
+    }
+}
+
 impl Backup {
     /// A backup from `source`, whose objects `inventories` tell, into `vault`, recorded in `catalog`.
     pub fn new(
@@ -112,7 +127,7 @@ impl Backup {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let meter = Meter::new();
+        let meter = vault.meter.clone();
         let observer = Arc::new(());
         let cancel = CancellationToken::new();
         Self { source, inventories, listing: None, vault, catalog, clock, entropy, meter, observer, cancel }
@@ -130,10 +145,10 @@ impl Backup {
         Self { observer, ..self }
     }
 
-    /// Counts requests on `meter`, which the vault and catalog may be using already.
+    /// Counts requests on `meter` in place of the vault's own.
     ///
     /// A snapshot tells what was counted from the plan to the commit: of jobs that run at the same time, each
-    /// should have a meter, and a vault that counts on it, of its own.
+    /// should open the vault for itself, so that each has a meter of its own.
     #[must_use]
     pub fn meter(self, meter: Meter) -> Self {
         Self { meter, ..self }
@@ -151,25 +166,30 @@ impl Backup {
     /// round, is told by an [`Event::Notice`] and by [`BackupPlan::view`].
     ///
     /// # Errors
+    /// - [`Error::InvalidInput`]: options that make no sense, a source that is to be listed without a listing.
     /// - Those of choosing and reading an inventory; see [`Error::is_refusal`].
     /// - [`Error::GuardMassChange`]: a guard stopped it.
     /// - [`Error::NameTaken`].
+    /// - [`Error::LocalStorage`]: the comparison's temporary files can't be written.
+    /// - [`Error::Cancelled`], and whatever the stores say.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
     pub async fn plan(self, options: BackupOptions) -> Result<BackupPlan> {
         let (started, before) = (self.clock.now(), self.meter.reading());
+        check_options(&options)?;
         let snapshots = self.catalog.snapshots().await?;
         if let Some(name) = &options.name {
             check_name(name, &snapshots)?;
         }
-        let last = match options.mode {
-            BackupMode::Full => None,
-            BackupMode::Incremental => snapshots.into_iter().rev().find(|record| record.plan == options.plan),
-        };
         let summary_scope = scope(&options);
+        let of_plan = snapshots.into_iter().rev().find(|record| record.plan == options.plan);
+        let same_rows = |last: &&SnapshotRecord| select::is_same_scope(&last.summary.scope, &summary_scope);
+        let last_total = of_plan.as_ref().filter(same_rows).map(|last| last.total);
+        let last = of_plan.filter(|_| options.mode == BackupMode::Incremental);
         let Seen { reader, infos, info, choice: view, probed } =
             self.see(&options, started, last.as_ref(), &summary_scope).await?;
         select::check_prefix(&info, &options.compare.path, &options.compare.inventory_prefix)?;
-        let same_rows = last.as_ref().filter(|last| select::is_same_scope(&last.summary.scope, &summary_scope));
-        let last_total = same_rows.map(|last| last.total);
         let parent = self.parent(last, &info, &summary_scope).await?;
         let doomed = cleanup::doomed(options.delete_inventories, &info, &infos);
         let inventory = reader.open(&info).await?;
@@ -178,7 +198,7 @@ impl Backup {
         probed.iter().for_each(|probed| self.meter.listed(&**probed));
         match (&parent, last_total) {
             (Some(parent), _) => options.guards.check(changes.counts(), &parent.record().total)?,
-            // Nobody asked for this full backup, so it is held against what there was.
+            // It builds on nothing, but is held against what there was.
             (None, Some(last)) => options.guards.check_totals(&changes.counts().scanned, &last)?,
             (None, None) => {}
         }
@@ -233,6 +253,17 @@ impl Backup {
     }
 }
 
+/// Refuses settings that a backup can't honour.
+fn check_options(options: &BackupOptions) -> Result<()> {
+    if options.compare.filter.is_some() {
+        return Err(Error::invalid("a backup's filters are given as BackupOptions::filters, which its scope records"));
+    }
+    if options.compare.versions != InventoryVersions::Current {
+        return Err(Error::invalid("a backup compares current objects; other versions can't be copied yet"));
+    }
+    options.copy.check()
+}
+
 fn check_name(name: &str, snapshots: &[SnapshotRecord]) -> Result<()> {
     if name.is_empty() || name.len() > 256 || name.chars().any(|c| c.is_control() || c == '#') {
         return Err(Error::invalid(format!(
@@ -260,6 +291,7 @@ fn scope(options: &BackupOptions) -> Scope {
 
 /// What is to be read from the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Forecast {
     /// Objects to be read, and their bytes; objects of which only metadata is read count no bytes.
     pub tally: Tally,
@@ -302,6 +334,17 @@ pub struct BackupPlan {
     to_copy: Forecast,
 }
 
+impl fmt::Debug for BackupPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackupPlan")
+            .field("backup", &self.backup)
+            .field("inventory", self.inventory())
+            .field("parent", &self.parent().map(|parent| parent.id))
+            .field("forecast", self.forecast())
+            .finish_non_exhaustive()
+    }
+}
+
 impl BackupPlan {
     /// The inventory it rests on.
     pub fn inventory(&self) -> &InventoryInfo {
@@ -342,6 +385,11 @@ impl BackupPlan {
     /// # Errors
     /// Whatever keeps the snapshot from being committed. What was written until
     /// then is garbage that nothing refers to.
+    /// - [`Error::LocationNotFound`]: the source is gone.
+    /// - [`Error::AccessDenied`], [`Error::Unavailable`]: no object can be read. So few denials that they may be
+    ///   the objects' own are counted instead, where there is a parent.
+    /// - [`Error::InventoryScopeMismatch`]: of a first or full backup, not one object is in the source.
+    /// - [`Error::Cancelled`]: until the commit begins.
     ///
     /// # Cancel safety
     /// Dropping the future commits nothing, unless it was already being committed;
@@ -357,6 +405,7 @@ impl BackupPlan {
             parent: parent.as_ref().map(|parent| parent.record().id),
             started,
         };
+        let parent_is_none = parent.is_none();
         let mut writer = backup.catalog.begin(spec).await?;
         let job = Arc::new(CopyJob {
             job: id,
@@ -371,6 +420,9 @@ impl BackupPlan {
         });
         let owned = changes.changes().map_ok(|batch| batch.iter().map(|change| change.to_change()).collect()).boxed();
         copy::copy(job.clone(), owned, writer.as_mut()).await?;
+        if parent_is_none && job.progress.all_vanished() {
+            return Err(nothing_there(inventory.info(), &backup.source));
+        }
         let cost = backup.meter.since(&before);
         let counters = JobCounters {
             changes: *changes.counts(),
@@ -381,6 +433,9 @@ impl BackupPlan {
         };
         let as_of_end = backup.clock.now();
         let summary = summary(scope, inventory.info(), as_of_end, counters);
+        if backup.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         let record = writer.commit(summary).await?;
         let cost = backup.meter.since(&before);
         let requests = cost.requests;
@@ -390,6 +445,12 @@ impl BackupPlan {
         let removals = cleanup::remove(&*backup.inventories, &doomed, &*backup.observer, &backup.cancel).await;
         Ok(BackupReport { snapshot: record, written, requests, view, removals })
     }
+}
+
+/// An inventory of which not one object is there is that of another source.
+fn nothing_there(info: &InventoryInfo, source: &Arc<dyn Source>) -> Error {
+    let problem = format!("not one of the objects it lists is in {source}");
+    Error::InventoryScopeMismatch { inventory: info.location.clone(), problem }
 }
 
 fn default_name(trigger: Trigger, id: JobId) -> String {
@@ -418,6 +479,7 @@ fn summary(scope: Scope, info: &InventoryInfo, as_of_end: Timestamp, counters: J
 
 /// What a backup did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BackupReport {
     /// The snapshot, with its counters as of the moment before the commit.
     pub snapshot: SnapshotRecord,

@@ -17,7 +17,8 @@ pub enum DeleteInventories {
     No,
     /// The one that was used.
     Current,
-    /// The one that was used, and every older one of the same configuration.
+    /// The one that was used, and every older one of the same configuration and bucket. Where a reader does not
+    /// tell the configuration, no other one than the one used.
     All,
 }
 
@@ -36,7 +37,11 @@ pub(crate) fn doomed(rule: DeleteInventories, used: &InventoryInfo, infos: &[Inv
         DeleteInventories::No => false,
         DeleteInventories::Current => info.location == used.location,
         // INVARIANT: nothing newer than what was used goes; the next job needs it.
-        DeleteInventories::All => info.configuration == used.configuration && info.created <= used.created,
+        DeleteInventories::All => {
+            let same = (&info.configuration, &info.bucket) == (&used.configuration, &used.bucket);
+            info.location == used.location
+                || (same && !used.configuration.is_empty() && info.created <= used.created)
+        }
     };
     let mut doomed: Vec<_> =
         infos.iter().filter(|info| info.format != InventoryFormat::Listing).filter(goes).cloned().collect();
@@ -97,6 +102,16 @@ mod tests {
         assert!(gone(DeleteInventories::No).is_empty());
         assert_eq!(gone(DeleteInventories::Current), [30]);
         assert_eq!(gone(DeleteInventories::All), [10, 30]);
+    }
+
+    #[test]
+    fn of_a_reader_that_tells_no_configuration_only_the_one_used_goes() {
+        let nameless = |location, created| InventoryInfo { configuration: String::new(), ..info(location, created) };
+        let infos = [nameless("a/b/2", 20), nameless("c/d/1", 10)];
+        assert_eq!(doomed(DeleteInventories::All, &infos[0], &infos), infos[..1]);
+        let other_bucket = InventoryInfo { bucket: "films".into(), ..info("a/b/c/1", 10) };
+        let infos = [info("a/b/c/2", 20), other_bucket];
+        assert_eq!(doomed(DeleteInventories::All, &infos[0], &infos), infos[..1]);
     }
 
     #[test]

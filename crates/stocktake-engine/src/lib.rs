@@ -58,6 +58,10 @@ pub mod select;
 mod verify;
 mod view;
 
+/// What stops a job, when it is cancelled; see [`Backup::cancel`].
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
+
 pub use backup::{Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, Forecast, JobStatus};
 pub use cleanup::{DeleteInventories, InventoryRemoval};
 pub use content::ContentReader;

@@ -63,7 +63,7 @@ impl Meter {
         }
     }
 
-    /// Bytes given to a vault.
+    /// Bytes that a vault has taken; those of attempts that failed are not in it.
     pub fn vault_bytes(&self) -> u64 {
         self.0.vault_put_bytes.load(Relaxed)
     }
@@ -166,8 +166,10 @@ impl Vault for MeteredVault {
 
     async fn create(&self, name: &str, bytes: Bytes) -> Result<()> {
         self.meter.0.vault_put.fetch_add(1, Relaxed);
-        self.meter.0.vault_put_bytes.fetch_add(bytes.len() as u64, Relaxed);
-        self.inner.create(name, bytes).await
+        let length = bytes.len() as u64;
+        self.inner.create(name, bytes).await?;
+        self.meter.0.vault_put_bytes.fetch_add(length, Relaxed);
+        Ok(())
     }
 
     async fn read(&self, name: &str, range: Option<Range<u64>>) -> Result<Bytes> {

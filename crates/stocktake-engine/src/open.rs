@@ -14,6 +14,7 @@ pub const SOFTWARE: &str = concat!("stocktake ", env!("CARGO_PKG_VERSION"));
 
 /// A vault whose settings were read and whose key was unwrapped.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct OpenVault {
     /// The blobs; calls are repeated when the store does not answer.
     pub vault: Arc<dyn Vault>,
@@ -21,7 +22,12 @@ pub struct OpenVault {
     pub key: Arc<VaultKey>,
     /// What the vault says of itself.
     pub config: VaultConfig,
+    /// Counts the requests that `vault` sends, from its opening on. A [`Backup`](crate::Backup) counts its own here too.
+    pub meter: Meter,
 }
+
+/// No wrapped key is longer, in bytes.
+const MAX_KEY_BYTES: u64 = 1 << 20;
 
 /// How the vault is protected.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +46,8 @@ pub enum Protection<'a> {
 ///
 /// # Errors
 /// - [`Error::VaultExists`]: a vault is there; it was left as it is.
-/// - [`Error::InvalidInput`]: the store does not refuse a second creation of a name though it says so.
+/// - [`Error::InvalidInput`]: the store does not refuse a second creation of a name though it says so. What was
+///   written is removed again.
 /// - What the store says.
 pub async fn init_vault(
     vault: Arc<dyn Vault>,
@@ -48,18 +55,18 @@ pub async fn init_vault(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<OpenVault> {
-    let vault = retrying(vault);
+    let (vault, meter) = counted_and_repeated(vault);
     let location = Location::new(vault.to_string());
     if read_config(&*vault).await?.is_some() {
         return Err(Error::VaultExists { location });
     }
     let id = VaultId::generate(entropy);
+    let key_id = id.to_string()[..8].to_owned();
     let key = match protection {
         Protection::Unencrypted => VaultKey::unencrypted(id),
         Protection::Encrypted(provider) => {
             let mut secret = Zeroizing::new([0; 32]);
             entropy.fill(&mut *secret);
-            let key_id = id.to_string()[..8].to_owned();
             let wrapped =
                 provider.wrap(id, &key_id, &secret, entropy).await.map_err(|error| wrong_key(&location, error))?;
             vault.create(&names::key(&key_id), wrapped.encode().into()).await?;
@@ -74,11 +81,23 @@ pub async fn init_vault(
         capabilities: vault.capabilities(),
     };
     match vault.create(names::VAULT_CONFIG, config.encode().into()).await {
-        Ok(()) => check_create_once(&*vault, &config).await?,
-        Err(Error::BlobExists { .. }) => return Err(Error::VaultExists { location }),
+        Ok(()) => {}
+        // A store's client that repeats by itself may have met its own first attempt.
+        Err(Error::BlobExists { .. }) => match read_config(&*vault).await? {
+            Some(there) if there.id == id => {}
+            _ => return Err(Error::VaultExists { location }),
+        },
         Err(error) => return Err(error),
     }
-    Ok(OpenVault { vault, key: Arc::new(key), config })
+    if let Err(unsafe_store) = check_create_once(&*vault, &config).await {
+        // The settings first: a vault never exists without its key.
+        vault.delete(names::VAULT_CONFIG).await?;
+        if key.is_encrypted() {
+            vault.delete(&names::key(&key_id)).await?;
+        }
+        return Err(unsafe_store);
+    }
+    Ok(OpenVault { vault, key: Arc::new(key), config, meter })
 }
 
 /// Opens a vault.
@@ -91,7 +110,7 @@ pub async fn init_vault(
 /// - [`Error::VaultNotFound`], [`Error::VaultUnsupported`], [`Error::BlobDamaged`] for the settings.
 /// - [`Error::WrongKey`]: no provider opens it, or there are some and it is not encrypted.
 pub async fn open_vault(vault: Arc<dyn Vault>, providers: &[&dyn KeyProvider]) -> Result<OpenVault> {
-    let vault = retrying(vault);
+    let (vault, meter) = counted_and_repeated(vault);
     let location = Location::new(vault.to_string());
     let config = read_config(&*vault).await?.ok_or_else(|| Error::VaultNotFound { location: location.clone() })?;
     let key = match (config.encrypted, providers) {
@@ -103,11 +122,13 @@ pub async fn open_vault(vault: Arc<dyn Vault>, providers: &[&dyn KeyProvider]) -
             return Err(Error::WrongKey { location, problem: problem.to_owned() });
         }
     };
-    Ok(OpenVault { vault, key: Arc::new(key), config })
+    Ok(OpenVault { vault, key: Arc::new(key), config, meter })
 }
 
-fn retrying(vault: Arc<dyn Vault>) -> Arc<dyn Vault> {
-    Arc::new(RetryingVault::new(vault, Meter::new()))
+/// Every attempt is counted, so the counting lies inside of the repeating.
+fn counted_and_repeated(vault: Arc<dyn Vault>) -> (Arc<dyn Vault>, Meter) {
+    let meter = Meter::new();
+    (Arc::new(RetryingVault::new(meter.vault(vault), meter.clone())), meter)
 }
 
 async fn read_config(vault: &dyn Vault) -> Result<Option<VaultConfig>> {
@@ -135,21 +156,39 @@ async fn unwrap_key(
         return Err(Error::WrongKey { location: location.clone(), problem });
     }
     let keys: Vec<_> = vault.list(names::KEYS, None).try_collect().await?;
-    let mut kinds = Vec::new();
-    for info in keys {
-        let wrapped = WrappedKey::decode(&vault.read(&info.name, None).await?)
-            .map_err(|error| damaged(vault, &info.name, error))?;
+    // A copy that can't be read may stand beside one that opens the vault.
+    let (mut kinds, mut unreadable) = (Vec::new(), Vec::new());
+    for info in keys.iter().filter(|info| info.name.ends_with(".json")) {
+        let wrapped = match vault.read(&info.name, Some(0..info.size.clamp(1, MAX_KEY_BYTES))).await {
+            Ok(bytes) => WrappedKey::decode(&bytes),
+            Err(Error::BlobNotFound { .. }) => continue,
+            Err(Error::BlobDamaged { problem, .. }) => Err(FormatError::damaged(problem)),
+            Err(error) => return Err(error),
+        };
+        let wrapped = match wrapped {
+            Ok(wrapped) => wrapped,
+            Err(error) => {
+                unreadable.push(damaged(vault, &info.name, error));
+                continue;
+            }
+        };
         for provider in providers.iter().filter(|provider| provider.name() == wrapped.provider) {
-            let secret =
-                provider.unwrap(config.id, &wrapped).await.map_err(|error| damaged(vault, &info.name, error))?;
-            if let Some(secret) = secret {
-                return Ok(secret);
+            match provider.unwrap(config.id, &wrapped).await {
+                Ok(Some(secret)) => return Ok(secret),
+                Ok(None) => {}
+                Err(error) => unreadable.push(damaged(vault, &info.name, error)),
             }
         }
         kinds.push(wrapped.provider);
     }
+    if !unreadable.is_empty() && unreadable.len() >= kinds.len() {
+        return Err(unreadable.remove(0));
+    }
     let given: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
-    let problem = format!("tried {} against its keys ({})", given.join(", "), kinds.join(", "));
+    let mut problem = format!("tried {} against its keys ({})", given.join(", "), kinds.join(", "));
+    if let Some(first) = unreadable.first() {
+        problem = format!("{problem}, of which not all can be read: {first}");
+    }
     Err(Error::WrongKey { location: location.clone(), problem })
 }
 
@@ -162,7 +201,9 @@ async fn check_create_once(vault: &dyn Vault, config: &VaultConfig) -> Result<()
     match vault.create(names::VAULT_CONFIG, config.encode().into()).await {
         Err(Error::BlobExists { .. }) => Ok(()),
         Ok(()) => Err(Error::invalid(format!(
-            "{vault} lets a name be created twice, so concurrent writers would not be safe; open it without conditional writes"
+            "{vault} lets a name be created twice, so two jobs at once would not be safe. Open it as a store without \
+             conditional writes (AWS_CONDITIONAL_PUT=disabled, or without_create_if_absent), and see to it that one \
+             job at a time writes to it"
         ))),
         Err(error) => Err(error),
     }

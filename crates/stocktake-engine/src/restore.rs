@@ -9,13 +9,14 @@
 //! block), one more that is being written, and what the target needs for
 //! [`RestoreOptions::concurrency`] writes.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
-    Content, Error, Event, Extent, IfExists, KeyRange, NewObject, ObjectKey, Observer, PackId, Provenance, Result, Row,
+    Content, Error, Event, Extent, IfExists, KeyRange, Location, NewObject, ObjectKey, Observer, PackId, Provenance, Result, Row,
     RowRef, Snapshot, Source, Tally, Target, TargetObject, Wanted,
 };
 use stocktake_format::names;
@@ -55,7 +56,8 @@ pub struct RestoreOptions {
     pub conflict: ConflictPolicy,
     /// Decide and report, but write nothing.
     pub dry_run: bool,
-    /// Objects written at once. Default 16.
+    /// Objects written at once, 1 to 256. Default 16. A runtime needs more blocking threads than that, which by default
+    /// it has.
     pub concurrency: usize,
 }
 
@@ -75,7 +77,8 @@ impl Default for RestoreOptions {
 
 /// What to do where the target has an object of the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ConflictPolicy {
     /// Leave it.
     Skip,
@@ -96,12 +99,14 @@ pub struct Restore {
     snapshot: Arc<dyn Snapshot>,
     target: Arc<dyn Target>,
     check: Option<Arc<dyn Source>>,
+    meter: Meter,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 }
 
 /// What a restore did, or would do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RestoreReport {
     /// Written to the target.
     pub restored: Tally,
@@ -111,12 +116,19 @@ pub struct RestoreReport {
     pub failed: Tally,
 }
 
+impl fmt::Debug for Restore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let snapshot = self.snapshot.record().id;
+        f.debug_struct("Restore").field("snapshot", &snapshot).field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
 impl Restore {
     /// A restore of `snapshot`, whose bytes are in `vault`, to `target`.
     pub fn new(vault: &OpenVault, snapshot: Arc<dyn Snapshot>, target: Arc<dyn Target>) -> Self {
         let reader = ContentReader::new(vault.vault.clone(), vault.key.clone());
-        let cancel = CancellationToken::new();
-        Self { reader, snapshot, target, check: None, observer: Arc::new(()), cancel }
+        let (meter, observer, cancel) = (vault.meter.clone(), Arc::new(()), CancellationToken::new());
+        Self { reader, snapshot, target, check: None, meter, observer, cancel }
     }
 
     /// Reads every object back through `source`, which is the target seen from its
@@ -132,10 +144,10 @@ impl Restore {
         Self { observer, ..self }
     }
 
-    /// Counts the target's requests on `meter`.
+    /// Counts the target's requests on `meter` in place of the vault's own.
     #[must_use]
-    pub fn meter(self, meter: &Meter) -> Self {
-        Self { target: meter.target(self.target), ..self }
+    pub fn meter(self, meter: Meter) -> Self {
+        Self { meter, ..self }
     }
 
     /// Ends with [`Error::Cancelled`] soon after `cancel` is.
@@ -149,7 +161,8 @@ impl Restore {
     /// An object that can't be restored is counted and told, and the others go on.
     ///
     /// # Errors
-    /// - [`Error::InvalidInput`]: two prefixes of which one contains the other, or a range of rows that can't be read.
+    /// - [`Error::InvalidInput`]: two prefixes of which one contains the other, a concurrency out of its range, or a
+    ///   range of rows that can't be read.
     /// - [`Error::AccessDenied`] or [`Error::LocationNotFound`] of the target: nothing can be written.
     /// - Damage to the catalog. Damage to packs fails the objects it concerns.
     ///
@@ -160,8 +173,12 @@ impl Restore {
     /// Objects are written whole or not at all; after anything else, a second run with [`ConflictPolicy::Skip`] or
     /// [`ConflictPolicy::OverwriteIfDifferent`] goes on where the first one stopped.
     pub async fn run(self, options: RestoreOptions) -> Result<RestoreReport> {
+        if !(1..=256).contains(&options.concurrency) {
+            return Err(Error::invalid(format!("concurrency is {}, and can be 1 to 256", options.concurrency)));
+        }
         let cancel = self.cancel.clone();
-        let run = Arc::new(Run { restore: self, options, report: Mutex::default() });
+        let restore = Self { target: self.meter.target(self.target.clone()), ..self };
+        let run = Arc::new(Run { restore, options, report: Mutex::default() });
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Error::Cancelled),
@@ -199,7 +216,7 @@ impl Run {
                 .map_err(|error| error.1);
             let this = self.clone();
             let writes = rows.and_then(move |window| this.clone().window(window)).try_flatten();
-            writes.try_for_each_concurrent(self.options.concurrency.max(1), |write| self.clone().finish(write)).await?;
+            writes.try_for_each_concurrent(self.options.concurrency, |write| self.clone().finish(write)).await?;
         }
         if !self.options.dry_run {
             self.restore.target.sync().await?;
@@ -219,7 +236,7 @@ impl Run {
                 let this = this.clone();
                 async move { this.wish(row).await }
             })
-            .buffered(self.options.concurrency.max(1))
+            .buffered(self.options.concurrency)
             .try_filter_map(|wish| async { Ok(wish) })
             .try_collect()
             .await?;
@@ -271,7 +288,7 @@ impl Run {
                 Ok(None)
             }
             Decision::Write(key, _) if self.options.dry_run => {
-                self.restored(&key, row.entry.size);
+                self.restored(&row, &key);
                 Ok(None)
             }
             Decision::Write(key, if_exists) => Ok(Some(Wish { row, key, if_exists })),
@@ -319,7 +336,7 @@ impl Run {
         };
         match written {
             Ok(()) => {
-                self.restored(&wish.key, wish.row.entry.size);
+                self.restored(&wish.row, &wish.key);
                 Ok(())
             }
             Err(Error::ObjectChanged { .. }) if wish.if_exists == IfExists::Fail => {
@@ -332,12 +349,16 @@ impl Run {
 
     async fn write(&self, wish: &Wish, body: BoxStream<'static, Result<Bytes>>) -> Result<()> {
         let Wish { row, key, if_exists } = wish;
-        let pack_fault = || Error::invalid(format!("the stored metadata of {} can't be decoded", row.entry.key));
+        let undecodable = || Error::BlobDamaged {
+            name: "the catalog".into(),
+            location: Location::new(self.restore.reader.vault().to_string()),
+            problem: format!("the metadata of {} can't be decoded", row.entry.key),
+        };
         let object = NewObject {
             key: key.clone(),
             size: row.entry.size,
             last_modified: row.entry.last_modified,
-            attributes: row.attributes().ok_or_else(pack_fault)?,
+            attributes: row.attributes().ok_or_else(undecodable)?,
         };
         self.restore.target.write(&object, body, *if_exists).await?;
         match &self.restore.check {
@@ -362,14 +383,15 @@ impl Run {
         if same && size == wish.row.entry.size {
             return Ok(());
         }
-        let location = stocktake_core::Location::new(self.restore.target.to_string());
+        let location = Location::new(self.restore.target.to_string());
         let problem = "what was read back after writing has another hash".to_owned();
         Err(Error::ObjectDamaged { key: wish.key.clone(), location, problem })
     }
 
-    fn restored(&self, key: &ObjectKey, bytes: u64) {
+    fn restored(&self, row: &Row, to: &ObjectKey) {
+        let bytes = row.entry.size;
         lock(&self.report).restored.add(bytes);
-        self.restore.observer.on_event(&Event::ObjectRestored { key, bytes });
+        self.restore.observer.on_event(&Event::ObjectRestored { key: &row.entry.key, to, bytes });
     }
 
     fn skipped(&self, row: &Row, reason: &str) {

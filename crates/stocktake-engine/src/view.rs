@@ -36,6 +36,7 @@ impl fmt::Display for View {
 /// Who decides between the inventories and the listing that a backup was given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ViewRule {
     /// Nobody: the inventories are taken, or the job fails with what is wrong with them. Default.
     #[default]

@@ -262,7 +262,37 @@ async fn a_full_backup_that_nobody_asked_for_is_held_against_what_there_was() {
     assert_eq!(world.backup().await.unwrap_err().code(), "guard_mass_change");
     let mut full = world.options();
     full.mode = BackupMode::Full;
+    assert_eq!(world.backup_with(full.clone()).await.unwrap_err().code(), "guard_mass_change");
+    full.guards.allow_mass_change = true;
     world.backup_with(full).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_object_denied_on_a_quiet_day_is_an_issue_and_many_are_a_failure() {
+    for (denied, code) in [(3, None), (40, Some("access_denied"))] {
+        let mut world = world_with(&[]).await;
+        world.backup().await.unwrap();
+        world.bucket.remove("k/a");
+        let keys: Vec<_> = (0..denied).map(|n| format!("new/{n:02}")).collect();
+        keys.iter().for_each(|key| drop(world.bucket.put(key.as_str(), noise(5, 100))));
+        let faults: Vec<_> = keys.iter().map(|key| (key.as_str(), ALWAYS, SourceFault::AccessDenied)).collect();
+        world.source = Arc::new(faulty(&world, &faults));
+        let outcome = world.backup().await;
+        assert_eq!(outcome.as_ref().err().map(stocktake_core::Error::code), code);
+        if let Ok(report) = outcome {
+            assert_eq!((report.changes().deleted.objects, report.status()), (1, JobStatus::CompletedWithIssues));
+            assert_eq!(report.snapshot.summary.counters.failed.objects, denied);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_first_backup_of_another_sources_inventory_is_refused() {
+    let mut world = world_with(&[]).await;
+    world.source = Arc::new(stocktake_core::memory::MemoryBucket::new("films"));
+    let error = world.backup().await.unwrap_err();
+    assert_eq!(error.code(), "inventory_scope_mismatch");
+    assert!(world.catalog.snapshots().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -360,4 +390,79 @@ async fn guards_and_names_refuse_before_anything_is_written() {
     let mut options = world.options();
     options.guards.allow_mass_change = true;
     assert_eq!(world.backup_with(options).await.unwrap().changes().deleted.objects, 150);
+}
+
+#[tokio::test]
+async fn a_large_object_replaced_while_it_is_read_meets_the_same_policy_as_any() {
+    for (policy, fault, expected) in [
+        (OnChanged::Newer, SourceFault::ChangedWhileRead(12 << 20), "newer"),
+        (OnChanged::Skip, SourceFault::ChangedWhileRead(12 << 20), "skipped"),
+        (OnChanged::Fail, SourceFault::ChangedWhileRead(12 << 20), "failed"),
+    ] {
+        let world = world_with(&[("large", 1, fault)]).await;
+        let mut options = world.options();
+        options.copy.on_changed = policy;
+        let report = world.backup_with(options).await.unwrap();
+        let counters = report.snapshot.summary.counters;
+        let counted = [("newer", counters.newer), ("skipped", counters.skipped), ("failed", counters.failed)];
+        for (what, tally) in counted {
+            assert_eq!(tally.objects, u64::from(what == expected), "{what} of {policy:?}");
+        }
+        if expected == "newer" {
+            assert_eq!(row(&world, report.snapshot.id, "large").await.unwrap().provenance, Provenance::Newer);
+            assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
+        } else {
+            assert!(row(&world, report.snapshot.id, "large").await.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_object_replaced_by_a_small_one_or_removed_while_it_is_read_is_what_it_is_now() {
+    for removed in [false, true] {
+        let mut world = world_with(&[]).await;
+        world.source = Arc::new(ReplacedMeanwhile { bucket: world.bucket.clone(), removed });
+        let report = world.backup().await.unwrap();
+        let counters = report.snapshot.summary.counters;
+        assert_eq!((counters.newer.objects, counters.vanished.objects), (u64::from(!removed), u64::from(removed)));
+        assert_eq!(counters.failed.objects, 0);
+        assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
+        assert_eq!(world.verify().await.damage, []);
+    }
+}
+
+/// A source of which the large object changes or goes while it is read for the first time.
+#[derive(Debug)]
+struct ReplacedMeanwhile {
+    bucket: Arc<stocktake_core::memory::MemoryBucket>,
+    removed: bool,
+}
+
+impl fmt::Display for ReplacedMeanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bucket.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Source for ReplacedMeanwhile {
+    async fn read(&self, wanted: Wanted<'_>, range: Option<Range<u64>>) -> Result<ObjectRead> {
+        let mut read = self.bucket.read(wanted, range).await?;
+        if read.size > 1 << 20 {
+            let bucket = self.bucket.clone();
+            let removed = self.removed;
+            let break_off = futures::stream::once(async move {
+                if removed {
+                    bucket.remove("large");
+                } else {
+                    bucket.put("large", "short now");
+                }
+                let location = Location::new("memory");
+                Err(stocktake_core::Error::Unavailable { location, action: "read".into(), source: "reset".into() })
+            });
+            let beginning = read.body.take(1).map_ok(|piece| piece.slice(..1 << 20));
+            read.body = beginning.chain(break_off).boxed();
+        }
+        Ok(read)
+    }
 }

@@ -4,7 +4,16 @@
 
 mod support;
 
-use stocktake_engine::open_vault;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use stocktake_core::memory::MemoryVault;
+use stocktake_core::{BlobInfo, Error, Result, SeededEntropy, Vault, VaultCapabilities};
+use stocktake_engine::{Protection, init_vault, open_vault};
 use stocktake_format::{KeyFile, Passphrase};
 use support::World;
 
@@ -25,4 +34,75 @@ async fn a_key_opens_what_it_was_made_for_and_nothing_else() {
     let plain = World::with_key(None).await;
     assert_eq!(code(&plain, None).await, Ok("open"));
     assert_eq!(code(&plain, Some([7; 32])).await, Err("wrong_key"));
+}
+
+/// A store whose creations go another way than they say.
+#[derive(Debug)]
+struct Odd(MemoryVault, Way);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// It replaces what is there.
+    Replaces,
+    /// Its client repeats by itself, and meets its own first attempt.
+    Repeats,
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Vault for Odd {
+    fn capabilities(&self) -> VaultCapabilities {
+        self.0.capabilities()
+    }
+
+    async fn create(&self, name: &str, bytes: Bytes) -> Result<()> {
+        match (self.1, self.0.create(name, bytes.clone()).await) {
+            (Way::Replaces, Err(Error::BlobExists { .. })) => {
+                self.0.delete(name).await?;
+                self.0.create(name, bytes).await
+            }
+            (Way::Repeats, Ok(())) if name == stocktake_format::names::VAULT_CONFIG => {
+                self.0.create(name, bytes).await
+            }
+            (_, outcome) => outcome,
+        }
+    }
+
+    async fn read(&self, name: &str, range: Option<Range<u64>>) -> Result<Bytes> {
+        self.0.read(name, range).await
+    }
+
+    async fn stat(&self, name: &str) -> Result<BlobInfo> {
+        self.0.stat(name).await
+    }
+
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<BlobInfo>> {
+        self.0.list(prefix, start_after)
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        self.0.delete(name).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_creates_a_name_twice_gets_no_vault_and_keeps_nothing_of_it() {
+    let (store, key) = (Arc::new(Odd(MemoryVault::new(), Way::Replaces)), KeyFile::new(&[7; 32]).unwrap());
+    let entropy = SeededEntropy::new(1);
+    let made = init_vault(store.clone(), Protection::Encrypted(&key), &*support::clock(), &entropy).await;
+    assert_eq!(made.unwrap_err().code(), "invalid_input");
+    assert_eq!(store.0.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_vault_whose_making_met_its_own_first_attempt_is_made() {
+    let (store, key) = (Arc::new(Odd(MemoryVault::new(), Way::Repeats)), KeyFile::new(&[7; 32]).unwrap());
+    let entropy = SeededEntropy::new(1);
+    init_vault(store.clone(), Protection::Encrypted(&key), &*support::clock(), &entropy).await.unwrap();
+    open_vault(store, &[&key]).await.unwrap();
 }

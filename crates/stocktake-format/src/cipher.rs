@@ -1,10 +1,11 @@
 //! Frames: the unit that is sealed, and opened or refused as a whole.
 //!
 //! A sealed frame is the plain bytes, encrypted in place, and 16 bytes of tag.
-//! Each cipher key belongs to one blob name, which is used once, and each frame
-//! of a blob has its own index; so key and nonce together never repeat, and a
-//! frame moved to another place or blob does not open. AES-256-GCM-SIV keeps its
-//! promises even if a nonce did repeat.
+//! Each cipher key belongs to one blob name, and each frame of a blob has its own
+//! index, so a frame moved to another place or blob does not open. Names are used
+//! once, but for a job that is taken up again and seals its root or flag a second
+//! time: then key and nonce repeat, which AES-256-GCM-SIV withstands; all it
+//! tells is whether the two are the same.
 //!
 //! In a vault without encryption the layout is the same: the bytes are plain and
 //! the tag is a keyed BLAKE3 of index and bytes, which finds damage but does not

@@ -4,15 +4,18 @@
 //! magic "STKD"  version u8 = 1  flags u8  reserved u16 = 0        header, 8 bytes
 //! zstd(JSON), sealed as frame 0 with the header authenticated
 //! ```
-//! Bit 0 of the flags says that the vault is encrypted.
+//! Bit 0 of the flags says that the vault is encrypted. A member `version` of the
+//! JSON greater than 1 is refused as one of later software, whatever stands beside it.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::{FormatError, Result, VaultKey};
 
 const MAGIC: [u8; 4] = *b"STKD";
 const VERSION: u8 = 1;
+/// The newest version of what stands in documents, which say it in a member `version`; without one it is this.
+const JSON_VERSION: u32 = 1;
 const HEADER_BYTES: usize = 8;
 const FLAG_ENCRYPTED: u8 = 1;
 const ZSTD_LEVEL: i32 = 3;
@@ -40,7 +43,18 @@ pub fn decode_document<T: DeserializeOwned>(key: &VaultKey, name: &str, bytes: &
     let mut frame = frame.to_vec();
     key.document_cipher(name).open(0, found, &mut frame)?;
     let json = decompress(&frame)?;
+    // Before the shape, which may be another one in a later version.
+    if let Ok(Versioned { version }) = serde_json::from_slice(&json)
+        && version > JSON_VERSION
+    {
+        return Err(FormatError::Unsupported(format!("version {version} of what is in the document")));
+    }
     serde_json::from_slice(&json).map_err(|error| FormatError::damaged(format!("not the document expected: {error}")))
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 fn header(key: &VaultKey) -> [u8; HEADER_BYTES] {
@@ -78,6 +92,16 @@ mod tests {
     use super::*;
     use crate::VaultId;
     use zeroize::Zeroizing;
+
+    #[test]
+    fn a_document_of_a_later_version_is_told_from_a_damaged_one() {
+        let key = VaultKey::unencrypted(VaultId([1; 16]));
+        let decode = |json: serde_json::Value| {
+            decode_document::<crate::Root>(&key, "x", &encode_document(&key, "x", &json)).unwrap_err()
+        };
+        assert!(matches!(decode(serde_json::json!({"version": 2, "tree": []})), FormatError::Unsupported(_)));
+        assert!(matches!(decode(serde_json::json!({"version": 1, "tree": []})), FormatError::Damaged(_)));
+    }
 
     #[test]
     fn a_document_reads_back_under_its_own_name_only() {

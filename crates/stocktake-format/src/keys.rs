@@ -2,7 +2,8 @@
 //!
 //! A vault has one random key of 32 bytes. Nothing is encrypted with it: each
 //! blob gets a key of its own, derived (BLAKE3 `derive_key`) from the vault key,
-//! the purpose and the blob's name. Names are used once, so keys are too; a blob
+//! the purpose and the blob's name. Names are used once (but for those of a job that
+//! is taken up again, which the cipher withstands), so keys are too; a blob
 //! is bound to its name and its vault without storing anything beside it.
 //!
 //! A vault without encryption derives the same keys from its public id. They

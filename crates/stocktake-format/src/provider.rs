@@ -77,12 +77,16 @@ impl WrappedKey {
     /// # Errors
     /// [`FormatError`] when it is none, or of a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let key: Self = serde_json::from_slice(bytes)
-            .map_err(|error| FormatError::damaged(format!("not a wrapped key: {error}")))?;
-        if key.version > WRAPPED_VERSION {
-            return Err(FormatError::Unsupported(format!("wrapped key version {}", key.version)));
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
         }
-        Ok(key)
+        let none = |error| FormatError::damaged(format!("not a wrapped key: {error}"));
+        let Version { version } = serde_json::from_slice(bytes).map_err(none)?;
+        if version > WRAPPED_VERSION {
+            return Err(FormatError::Unsupported(format!("wrapped key version {version}")));
+        }
+        serde_json::from_slice(bytes).map_err(none)
     }
 }
 

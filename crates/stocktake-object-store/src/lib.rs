@@ -48,6 +48,10 @@ mod target;
 mod url;
 mod vault;
 
+/// The version of `object_store` that this crate is built on. Its backends are turned on by its own features.
+#[doc(no_inline)]
+pub use object_store;
+
 pub use listing::ObjectStoreListing;
 #[cfg(feature = "s3")]
 pub use open::OpenStore;

@@ -32,6 +32,7 @@ pub struct OpenStore {
     store: Arc<AmazonS3>,
     http: HttpClient,
     url: StoreUrl,
+    conditional_put: bool,
 }
 
 impl OpenStore {
@@ -44,7 +45,8 @@ impl OpenStore {
         let invalid = |error: object_store::Error| Error::invalid(format!("{url} can't be opened: {error}"));
         let store = builder(url, settings)?.build().map_err(invalid)?;
         let http = ReqwestConnector::default().connect(&client_options(settings.allow_http)).map_err(invalid)?;
-        Ok(Self { store: Arc::new(store), http, url: url.clone() })
+        let conditional_put = has_conditional_put(url.scheme(), settings);
+        Ok(Self { store: Arc::new(store), http, url: url.clone(), conditional_put })
     }
 
     /// The same bucket, whole: for keys that are counted from its root, as those of an inventory are.
@@ -84,32 +86,29 @@ impl OpenStore {
     /// The folder as a vault.
     pub fn vault(&self) -> ObjectStoreVault {
         let vault = ObjectStoreVault::new(self.store(), self.location()).with_prefix(self.url.prefix());
-        if self.has_conditional_put() { vault } else { vault.without_create_if_absent() }
+        if self.conditional_put { vault } else { vault.without_create_if_absent() }
     }
 
     /// The folder as a target: the key `a` is written to `prefix/a`.
     pub fn target(&self) -> ObjectStoreTarget {
         let target = ObjectStoreTarget::new(self.store(), self.location()).with_prefix(self.url.prefix());
-        if self.has_conditional_put() { target } else { target.without_create_if_absent() }
+        if self.conditional_put { target } else { target.without_create_if_absent() }
     }
 
     fn location(&self) -> Location {
         self.url.location()
     }
-
-    fn has_conditional_put(&self) -> bool {
-        has_conditional_put(self.url.scheme())
-    }
 }
 
 /// Alibaba OSS refuses `If-None-Match` at its S3-compatible endpoint.
-fn has_conditional_put(scheme: Scheme) -> bool {
-    scheme == Scheme::S3
+fn has_conditional_put(scheme: Scheme, settings: &StoreSettings) -> bool {
+    settings.conditional_put.unwrap_or(scheme == Scheme::S3)
 }
 
 fn builder(url: &StoreUrl, settings: &StoreSettings) -> Result<AmazonS3Builder> {
-    let StoreSettings { endpoint, region, access_key, secret_key, session_token, allow_http, addressing } = settings;
-    let conditional = has_conditional_put(url.scheme());
+    let StoreSettings { endpoint, region, access_key, secret_key, session_token, allow_http, addressing, .. } =
+        settings;
+    let conditional = has_conditional_put(url.scheme(), settings);
     let in_host = match addressing {
         Addressing::Path => false,
         Addressing::VirtualHost => true,
@@ -204,5 +203,12 @@ mod tests {
         assert!(!store.vault().capabilities().create_if_absent);
         assert_eq!(store.vault().to_string(), "oss://bucket/a");
         assert_eq!(store.source().to_string(), "oss://bucket");
+    }
+
+    #[test]
+    fn a_store_can_be_said_to_have_no_conditional_put() {
+        let vault = |settings| open("s3://bucket", &settings).unwrap().vault().capabilities();
+        assert!(vault(StoreSettings::default()).create_if_absent);
+        assert!(!vault(StoreSettings::default().with_conditional_put(false)).create_if_absent);
     }
 }

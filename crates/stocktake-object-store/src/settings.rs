@@ -27,6 +27,9 @@ pub struct StoreSettings {
     pub allow_http: bool,
     /// Where in a URL the bucket stands.
     pub addressing: Addressing,
+    /// Whether the store refuses to create what is there (`If-None-Match: *`). Default: by the scheme, S3 does and
+    /// OSS does not. Where it does not, one writer at a time may use a vault.
+    pub conditional_put: Option<bool>,
 }
 
 /// Where in a URL the bucket stands.
@@ -50,6 +53,7 @@ struct Names {
     session_token: &'static [&'static str],
     allow_http: &'static [&'static str],
     virtual_host: &'static [&'static str],
+    conditional_put: &'static [&'static str],
 }
 
 const AWS: Names = Names {
@@ -60,6 +64,7 @@ const AWS: Names = Names {
     session_token: &["AWS_SESSION_TOKEN"],
     allow_http: &["AWS_ALLOW_HTTP"],
     virtual_host: &["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"],
+    conditional_put: &["AWS_CONDITIONAL_PUT"],
 };
 
 const OSS: Names = Names {
@@ -70,6 +75,7 @@ const OSS: Names = Names {
     session_token: &["OSS_SESSION_TOKEN"],
     allow_http: &["OSS_ALLOW_HTTP"],
     virtual_host: &["OSS_VIRTUAL_HOSTED_STYLE_REQUEST"],
+    conditional_put: &["OSS_CONDITIONAL_PUT"],
 };
 
 impl Names {
@@ -81,11 +87,19 @@ impl Names {
     }
 
     fn all(&self) -> impl Iterator<Item = &'static str> {
-        let Self { endpoint, region, access_key, secret_key, session_token, allow_http, virtual_host } = *self;
-        [endpoint, region, access_key, secret_key, session_token, allow_http, virtual_host]
-            .into_iter()
-            .flatten()
-            .copied()
+        let Self {
+            endpoint,
+            region,
+            access_key,
+            secret_key,
+            session_token,
+            allow_http,
+            virtual_host,
+            conditional_put,
+        } = *self;
+        let keys = [access_key, secret_key, session_token];
+        let others = [endpoint, region, allow_http, virtual_host, conditional_put];
+        keys.into_iter().chain(others).flatten().copied()
     }
 }
 
@@ -99,7 +113,8 @@ impl StoreSettings {
     ///
     /// # Errors
     /// [`InvalidInput`](stocktake_core::Error::InvalidInput) for a flag that is neither
-    /// `true` nor `false`, and for one half of a pair of keys.
+    /// `true` nor `false`, for conditional puts that are neither `etag` nor `disabled`,
+    /// and for one half of a pair of keys.
     pub fn from_env(scheme: Scheme, role: Option<&str>, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let lookup = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let own = |name: &str| role.and_then(|role| lookup(&format!("{role}_{name}")));
@@ -118,7 +133,17 @@ impl StoreSettings {
             Some("false" | "0") => Ok(Some(false)),
             Some(other) => Err(Error::invalid(format!("{} is {other:?}, neither true nor false", names[0]))),
         };
+        let conditional_put = match text(names.conditional_put).as_deref() {
+            None => None,
+            Some("etag") => Some(true),
+            Some("disabled") => Some(false),
+            Some(other) => {
+                let name = names.conditional_put[0];
+                return Err(Error::invalid(format!("{name} is {other:?}, neither etag nor disabled")));
+            }
+        };
         let settings = Self {
+            conditional_put,
             endpoint: text(names.endpoint),
             region: text(names.region),
             access_key: text(names.access_key),
@@ -166,6 +191,13 @@ impl StoreSettings {
         self
     }
 
+    /// The same settings for a store that refuses, or does not refuse, to create what is there.
+    #[must_use]
+    pub fn with_conditional_put(mut self, refuses: bool) -> Self {
+        self.conditional_put = Some(refuses);
+        self
+    }
+
     /// The same settings with another place for the bucket's name.
     #[must_use]
     pub fn with_addressing(mut self, addressing: Addressing) -> Self {
@@ -176,7 +208,16 @@ impl StoreSettings {
 
 impl fmt::Debug for StoreSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, region, access_key, secret_key, session_token, allow_http, addressing } = self;
+        let Self {
+            endpoint,
+            region,
+            access_key,
+            secret_key,
+            session_token,
+            allow_http,
+            addressing,
+            conditional_put,
+        } = self;
         let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "hidden");
         f.debug_struct("StoreSettings")
             .field("endpoint", endpoint)
@@ -186,6 +227,7 @@ impl fmt::Debug for StoreSettings {
             .field("session_token", &hidden(session_token))
             .field("allow_http", allow_http)
             .field("addressing", addressing)
+            .field("conditional_put", conditional_put)
             .finish()
     }
 }
@@ -242,6 +284,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         assert!(read(Scheme::S3, None, &[("AWS_ALLOW_HTTP", "yes")]).is_err());
+        assert!(read(Scheme::S3, None, &[("AWS_CONDITIONAL_PUT", "dynamo")]).is_err());
         assert!(read(Scheme::S3, None, &[("AWS_ACCESS_KEY_ID", "a")]).is_err());
     }
 

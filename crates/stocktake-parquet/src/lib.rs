@@ -46,7 +46,8 @@
 //! none, encryption uniform AES-GCM; another is an [`Error::Unsupported`].
 //!
 //! No number in a file is believed: memory is bounded by [`MAX_FOOTER_BYTES`],
-//! [`MAX_PAGE_BYTES`] and [`MAX_BATCH_BYTES`], and whatever does not add up is an
+//! [`MAX_PAGE_BYTES`] and [`MAX_BATCH_BYTES`], a footer's structures are counted
+//! before they are parsed, and whatever does not add up is an
 //! [`Error::Damaged`].
 
 mod bits;

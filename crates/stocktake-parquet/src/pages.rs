@@ -221,7 +221,8 @@ impl<R: ChunkReader> Pages<R> {
             match self.header(&bytes, module) {
                 Ok((header, header_len)) => {
                     let len = (header_len + header.stored_len) as u64;
-                    if len > limit || header.plain_len > MAX_PAGE_BYTES {
+                    let stored_most = MAX_PAGE_BYTES + MAX_PAGE_BYTES / 64;
+                    if len > limit || header.plain_len > MAX_PAGE_BYTES || header.stored_len > stored_most {
                         return Err(Error::damaged("a page is larger than its column, or than any page"));
                     }
                     return Ok(StoredPage { header, body: bytes.slice(header_len..), len });

@@ -10,6 +10,9 @@ use crate::{Error, Result};
 /// Deeper nesting than any Parquet structure has.
 const MAX_DEPTH: usize = 16;
 
+/// More structures than any footer that is read has: four for each of a hundred thousand column chunks.
+const MAX_STRUCTURES: usize = 500_000;
+
 /// The type of a field or list element, as its code in the protocol.
 pub(crate) mod kind {
     pub(crate) const TRUE: u8 = 1;
@@ -31,11 +34,13 @@ pub(crate) mod kind {
 pub(crate) struct ThriftReader<'a> {
     bytes: &'a [u8],
     position: usize,
+    /// How many structures may still be passed over.
+    structures: usize,
 }
 
 impl<'a> ThriftReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self { bytes, position: 0, structures: MAX_STRUCTURES }
     }
 
     /// How many bytes were read.
@@ -64,6 +69,17 @@ impl<'a> ThriftReader<'a> {
         i32::try_from(self.zigzag()?).map_err(|_| malformed())
     }
 
+    /// The head of a list: the type of its elements, and how many there are, none of which was read.
+    pub(crate) fn list(&mut self) -> Result<(u8, u64)> {
+        let head = self.byte()?;
+        let length = match head >> 4 {
+            15 => self.varint()?,
+            short => u64::from(short),
+        };
+        self.check_count(length)?;
+        Ok((head & 0x0f, length))
+    }
+
     /// A byte string.
     pub(crate) fn binary(&mut self) -> Result<&'a [u8]> {
         let length = usize::try_from(self.varint()?).map_err(|_| malformed())?;
@@ -83,7 +99,10 @@ impl<'a> ThriftReader<'a> {
             kind::I16 | kind::I32 | kind::I64 => self.varint().map(drop),
             kind::DOUBLE => self.take(8).map(drop),
             kind::BINARY => self.binary().map(drop),
-            kind::STRUCT => self.structure(|reader, _, kind| reader.skip_nested(kind, depth)),
+            kind::STRUCT => {
+                self.structures = self.structures.checked_sub(1).ok_or_else(malformed)?;
+                self.structure(|reader, _, kind| reader.skip_nested(kind, depth))
+            }
             kind::LIST | kind::SET => self.skip_list(depth),
             kind::MAP => self.skip_map(depth),
             _ => Err(malformed()),
@@ -91,13 +110,8 @@ impl<'a> ThriftReader<'a> {
     }
 
     fn skip_list(&mut self, depth: usize) -> Result<()> {
-        let head = self.byte()?;
-        let length = match head >> 4 {
-            15 => self.varint()?,
-            short => u64::from(short),
-        };
-        self.check_count(length)?;
-        (0..length).try_for_each(|_| self.skip_element(head & 0x0f, depth))
+        let (kind, length) = self.list()?;
+        (0..length).try_for_each(|_| self.skip_element(kind, depth))
     }
 
     fn skip_map(&mut self, depth: usize) -> Result<()> {

@@ -50,14 +50,19 @@
 //! | the root | the traits and words of `stocktake-core`, the jobs of `stocktake-engine` |
 //! | [`memory`] | reference implementations of all traits, for tests |
 //! | [`fs`] | source, listing, vault and target in folders |
-#![cfg_attr(feature = "s3", doc = "| [`object_store`] | the same in buckets |")]
-#![cfg_attr(not(feature = "s3"), doc = "| `object_store` | the same in buckets; with the feature `s3` |")]
+#![cfg_attr(feature = "object-store", doc = "| [`object_store`] | the same in buckets, and over any `object_store` backend |")]
+#![cfg_attr(
+    not(feature = "object-store"),
+    doc = "| `object_store` | the same in buckets, with the feature `s3`; over any `object_store` backend, with `object-store` |"
+)]
 #![cfg_attr(feature = "export", doc = "| [`export`] | entries and change sets as Arrow, Parquet, JSON and CSV |")]
 #![cfg_attr(
     not(feature = "export"),
     doc = "| `export` | entries and change sets as Arrow, Parquet, JSON and CSV; with the feature `export` |"
 )]
 //! | [`inventory`] | reading, checking and making inventories |
+#![cfg_attr(feature = "orc", doc = "| [`orc`] | the decoder of inventories in ORC |")]
+#![cfg_attr(not(feature = "orc"), doc = "| `orc` | the decoder of inventories in ORC; with the feature `orc` |")]
 //! | [`catalog`] | the catalog of snapshots, kept in the vault itself |
 //! | [`format`](mod@format) | the bytes that vaults consist of, and what opens them |
 //! | [`location`] | opening all of these by URL |
@@ -85,7 +90,7 @@ pub use stocktake_export as export;
 pub use stocktake_format as format;
 pub use stocktake_fs as fs;
 pub use stocktake_inventory as inventory;
-#[cfg(feature = "s3")]
+#[cfg(feature = "object-store")]
 pub use stocktake_object_store as object_store;
 #[cfg(feature = "orc")]
 pub use stocktake_orc as orc;

@@ -14,7 +14,8 @@ const SHORTEST_ID: usize = 4;
 ///
 /// # Errors
 /// - [`SnapshotNotFound`](Error::SnapshotNotFound): nothing fits.
-/// - [`InvalidInput`](Error::InvalidInput): several snapshots fit.
+/// - [`InvalidInput`](Error::InvalidInput): several snapshots fit. Two of the same name are possible where two jobs
+///   committed at the same moment.
 /// - Those of [`Catalog::snapshots`].
 pub async fn find_snapshot(catalog: &dyn Catalog, text: &str) -> Result<SnapshotRecord> {
     let snapshots = catalog.snapshots().await?;
@@ -30,9 +31,19 @@ fn select(snapshots: &[SnapshotRecord], text: &str) -> Result<Option<usize>> {
     if text == "latest" {
         return Ok((0..snapshots.len()).max_by_key(|place| (snapshots[*place].committed, snapshots[*place].id)));
     }
-    let exact = snapshots.iter().position(|record| record.name == text || record.id.to_string() == text);
-    if exact.is_some() || text.len() < SHORTEST_ID {
-        return Ok(exact);
+    let mut exact = (0..snapshots.len())
+        .filter(|place| snapshots[*place].name == text || snapshots[*place].id.to_string() == text);
+    if let Some(first) = exact.next() {
+        return match exact.next() {
+            None => Ok(Some(first)),
+            Some(second) => Err(Error::invalid(format!(
+                "several snapshots are named {text:?}; give the id, such as {} or {}",
+                snapshots[first].id, snapshots[second].id
+            ))),
+        };
+    }
+    if text.len() < SHORTEST_ID {
+        return Ok(None);
     }
     let fits = |record: &SnapshotRecord| {
         let id = record.id.to_string();

@@ -24,8 +24,8 @@ pub(crate) enum Assembled {
     Block { block: Option<AbortOnDropHandle<Block>>, members: Vec<Member> },
     /// All chunks of a large object were sent; its list can be written.
     LargeEnd { head: Box<RowHead>, hash: [u8; 32] },
-    /// A large object failed; its chunks so far are of no use.
-    LargeAbort { row: Box<RowOp> },
+    /// A large object came to nothing; its chunks so far are of no use. Its row, unless it is read once more.
+    LargeAbort { row: Option<Box<RowOp>> },
 }
 
 /// What a block brings to be resolved once it has its place.
@@ -49,7 +49,7 @@ pub(crate) enum Member {
 pub(crate) const MAX_REMEMBERED: usize = 7 << 16;
 
 /// Rows that share a block at most, so that empty objects and deletions don't pile up.
-const MAX_MEMBERS: usize = 4096;
+pub(super) const MAX_MEMBERS: usize = 4096;
 
 /// Turns fetched objects into blocks.
 pub(crate) struct Assembler {
@@ -73,14 +73,17 @@ pub(crate) async fn run(job: &Arc<CopyJob>, mut fetched: Receiver<Pending>, out:
         reserved: Vec::new(),
     };
     while let Some(pending) = fetched.recv().await {
-        let fetched = match pending {
+        let mut next = Some(match pending {
             Pending::Ready(row) => Fetched::Row(row),
             Pending::Task(task) => task.await.expect("a fetch does not panic")?,
-        };
-        match fetched {
-            Fetched::Row(row) => assembler.member(Member::Row(row)).await,
-            Fetched::Small { head, bytes, hash, reserved } => assembler.small(head, bytes, hash, reserved).await,
-            Fetched::Large { head, body } => large::assemble(&mut assembler, head, body).await?,
+        });
+        while let Some(fetched) = next.take() {
+            match fetched {
+                Fetched::Row(row) => assembler.member(Member::Row(row)).await,
+                Fetched::Small { head, bytes, hash, reserved } => assembler.small(head, bytes, hash, reserved).await,
+                // What was replaced while it was read may be of any length now.
+                Fetched::Large { head, body } => next = large::assemble(&mut assembler, head, body).await?,
+            }
         }
     }
     assembler.flush().await;
@@ -184,7 +187,7 @@ pub(crate) fn same_as_before(previous: &Option<Row>, hash: ContentHash) -> Optio
 
 /// The finished row.
 pub(crate) fn complete(head: RowHead, content: Content) -> RowOp {
-    let RowHead { entry, provenance, attributes, previous } = head;
+    let RowHead { entry, provenance, attributes, previous, planned: _ } = head;
     RowOp { previous, put: Some(Row { entry, content, provenance, attributes }) }
 }
 

@@ -107,6 +107,26 @@ pub fn is_archive_class(class: &str) -> bool {
     ["GLACIER", "DEEP_ARCHIVE", "Archive", "ColdArchive", "DeepColdArchive"].contains(&class)
 }
 
+/// Whether the class is known as one whose objects are read without a thaw.
+///
+/// Sources: the storage classes of the S3 API and of Alibaba OSS. Intelligent-Tiering
+/// is among them, though it may have moved an object to a tier that has to be thawed.
+pub(crate) fn reads_at_once(class: &str) -> bool {
+    const KNOWN: [&str; 10] = [
+        "",
+        "STANDARD",
+        "REDUCED_REDUNDANCY",
+        "STANDARD_IA",
+        "ONEZONE_IA",
+        "INTELLIGENT_TIERING",
+        "GLACIER_IR",
+        "EXPRESS_ONEZONE",
+        "Standard",
+        "IA",
+    ];
+    KNOWN.contains(&class)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::decide::{Action, archived_row, carried_row, decide, is_archive_class, unreadable_row};
+use super::decide::{Action, archived_row, carried_row, decide, reads_at_once, unreadable_row};
 use super::{CopyJob, OnChanged, RowOp};
 use crate::retry::retried;
 
@@ -43,13 +43,15 @@ pub(crate) struct RowHead {
     pub provenance: Provenance,
     pub attributes: Bytes,
     pub previous: Option<Row>,
+    /// How many bytes of the object were planned to be read.
+    pub planned: u64,
 }
 
 /// The bytes of a large object: exactly as many as its size, or an error.
 pub(crate) struct LargeBody {
     pub bytes: Receiver<Result<Bytes>>,
-    _pump: AbortOnDropHandle<()>,
-    _reserved: OwnedSemaphorePermit,
+    _pump: Option<AbortOnDropHandle<()>>,
+    reserved: OwnedSemaphorePermit,
 }
 
 /// Looks up parents and starts reads.
@@ -101,13 +103,22 @@ async fn start(job: &Arc<CopyJob>, budget: &Arc<Semaphore>, action: Action) -> R
         Action::Refresh { entry, previous } => {
             // Most need nothing; but what changed meanwhile is read whole.
             let reserved = reserve(budget, entry.size, &job).await;
-            Ok(spawn(async move { refresh(&job, entry, previous, reserved).await }))
+            Ok(spawn(async move { Ok(settled(&job, 0, refresh(&job, entry, previous, reserved).await?)) }))
         }
         Action::Copy { entry, previous } => {
-            let reserved = reserve(budget, entry.size, &job).await;
-            Ok(spawn(async move { copy_object(&job, entry, previous, reserved).await }))
+            let (reserved, planned) = (reserve(budget, entry.size, &job).await, entry.size);
+            Ok(spawn(async move { Ok(settled(&job, planned, copy_object(&job, entry, previous, reserved).await?)) }))
         }
     }
+}
+
+/// Counts an object as settled for which so many bytes were planned; a large one is when it was read.
+pub(crate) fn settled(job: &CopyJob, planned: u64, mut fetched: Fetched) -> Fetched {
+    match &mut fetched {
+        Fetched::Large { head, .. } => head.planned = planned,
+        Fetched::Row(_) | Fetched::Small { .. } => job.progress.step(planned),
+    }
+    fetched
 }
 
 fn spawn(task: impl Future<Output = Result<Fetched>> + Send + 'static) -> Pending {
@@ -132,7 +143,7 @@ async fn refresh(job: &Arc<CopyJob>, entry: Entry, previous: Row, reserved: Owne
     let read = retried(&job.meter, || job.source.read(Wanted::Exactly(&entry), range.clone())).await;
     match read {
         Ok(read) => {
-            job.progress.copied(&entry.key, 0, 0);
+            job.progress.copied(&entry.key, 0);
             let attributes = read.attributes.encode().into();
             let put = Row { entry, content: previous.content.clone(), provenance: Provenance::Exact, attributes };
             Ok(Fetched::Row(Box::new(RowOp { put: Some(put), previous: Some(previous) })))
@@ -156,7 +167,7 @@ async fn copy_object(
 }
 
 /// What becomes of an object that is not the one that was listed: where that is asked for, the newer one is read.
-async fn replaced(
+pub(crate) async fn replaced(
     job: &Arc<CopyJob>,
     entry: &Entry,
     previous: Option<Row>,
@@ -180,7 +191,7 @@ async fn replaced(
 }
 
 /// What becomes of an object that was not read.
-fn unread(job: &CopyJob, entry: &Entry, previous: Option<Row>, error: Error) -> Result<Fetched> {
+pub(crate) fn unread(job: &CopyJob, entry: &Entry, previous: Option<Row>, error: Error) -> Result<Fetched> {
     let row = match error {
         Error::ObjectNotFound { .. } => {
             job.progress.vanished(&entry.key, entry.size);
@@ -188,9 +199,10 @@ fn unread(job: &CopyJob, entry: &Entry, previous: Option<Row>, error: Error) -> 
         }
         Error::ObjectArchived { .. } if job.options.on_archived == super::OnArchived::Skip => {
             job.progress.archived(&entry.key, entry.size);
-            // A class that does not tell that it is archived will not tell when it is not any more. So none is noted,
-            // and the next comparison finds a difference, for which the object is asked again.
-            let class = if is_archive_class(&entry.class) { entry.class.clone() } else { String::new() };
+            // A class that says that it can be read will not tell when it can be again. So none is noted, and the next
+            // comparison finds a difference, for which the object is asked again. Of other classes, which clouds have
+            // that are not known here, the answer is believed: asking each time would cost a request an object.
+            let class = if reads_at_once(&entry.class) { String::new() } else { entry.class.clone() };
             archived_row(Entry { class, ..entry.clone() }, previous)
         }
         Error::ObjectChanged { .. } if job.options.on_changed == OnChanged::Skip => {
@@ -328,13 +340,13 @@ impl Opened {
             let error = damaged(job, &entry.key, problem);
             return unread(job, listed, previous, error);
         }
-        if provenance == Provenance::Newer {
-            job.progress.newer(&entry.key, size);
-        }
-        let head = RowHead { entry, provenance, attributes, previous };
+        let head = RowHead { entry, provenance, attributes, previous, planned: 0 };
         Ok(match self.bytes {
             OpenedBytes::Small(bytes, hash) => {
-                job.progress.copied(&head.entry.key, listed.size, size);
+                if provenance == Provenance::Newer {
+                    job.progress.newer(&head.entry.key, size);
+                }
+                job.progress.copied(&head.entry.key, size);
                 Fetched::Small { head, bytes, hash, reserved }
             }
             OpenedBytes::Large(read) => {
@@ -350,7 +362,7 @@ const LARGE_QUEUE: usize = 16;
 
 impl LargeBody {
     /// Reads the object to its end in a task of its own; a broken connection is taken up where it broke.
-    fn pump(job: &Arc<CopyJob>, entry: Entry, read: ObjectRead, reserved: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn pump(job: &Arc<CopyJob>, entry: Entry, read: ObjectRead, reserved: OwnedSemaphorePermit) -> Self {
         let (out, bytes) = channel(LARGE_QUEUE);
         let job = job.clone();
         let task = tokio::spawn(async move {
@@ -359,15 +371,23 @@ impl LargeBody {
                 let _ = out.send(Err(error)).await;
             }
         });
-        Self { bytes, _pump: AbortOnDropHandle::new(task), _reserved: reserved }
+        Self { bytes, _pump: Some(AbortOnDropHandle::new(task)), reserved }
     }
 
-    /// Reads the object again from its beginning.
-    pub(crate) async fn reopen(self, job: &Arc<CopyJob>, entry: &Entry) -> Result<Self> {
-        let Self { _reserved: reserved, .. } = self;
-        let read = retried(&job.meter, || job.source.read(Wanted::Exactly(entry), None)).await?;
-        Ok(Self::pump(job, entry.clone(), read, reserved))
+    /// A body of which no more will come.
+    pub(crate) fn ended(reserved: OwnedSemaphorePermit) -> Self {
+        Self { bytes: channel(1).1, _pump: None, reserved }
     }
+
+    /// Stops reading; what was reserved is for whoever reads next.
+    pub(crate) fn into_reserved(self) -> OwnedSemaphorePermit {
+        self.reserved
+    }
+}
+
+/// Opens the object again, to read it from its beginning.
+pub(crate) async fn reopen(job: &CopyJob, entry: &Entry) -> Result<ObjectRead> {
+    retried(&job.meter, || job.source.read(Wanted::Exactly(entry), None)).await
 }
 
 /// How often a broken connection is taken up again without a byte having arrived.

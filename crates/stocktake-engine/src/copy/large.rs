@@ -12,46 +12,70 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fastcdc::v2020::{FastCDC, Normalization};
-use stocktake_core::{Content, ContentHash, Result, Row};
+use stocktake_core::{Content, ContentHash, Provenance, Result, Row};
 use stocktake_format::{Chunk, ChunkSizes, ContentHasher, Item, ItemKind, content_hash};
 
 use super::CopyJob;
 use super::assemble::{Assembled, Assembler, Member, complete, same_as_before};
-use super::decide::unreadable_row;
-use super::fetch::{LargeBody, RowHead, damaged};
+use super::fetch::{Fetched, LargeBody, RowHead, damaged, reopen, replaced, settled, unread};
 use crate::content::ContentReader;
 
 /// Sends a large object's chunks to the pack stage, and counts the object.
-pub(crate) async fn assemble(assembler: &mut Assembler, head: RowHead, body: LargeBody) -> Result<()> {
+///
+/// One that was replaced or removed while it was read meets the same policy as one that was before: what came of
+/// that is to be assembled in its place, if it is returned.
+pub(crate) async fn assemble(
+    assembler: &mut Assembler,
+    head: RowHead,
+    body: LargeBody,
+) -> Result<Option<Fetched>> {
     assembler.flush().await;
     let job = assembler.job.clone();
     let known = parent_chunks(&job, &head.previous).await;
-    let (key, size) = (head.entry.key.clone(), head.entry.size);
     let cut = match cut_object(assembler, &head, body, &known).await {
-        Err((error, body)) if error.is_retryable() => match body.reopen(&job, &head.entry).await {
-            // What was stored of the first attempt is found again by its hash.
-            Ok(body) => cut_object(assembler, &head, body, &known).await.map_err(|(error, _)| error),
-            Err(error) => Err(error),
-        },
-        cut => cut.map_err(|(error, _)| error),
+        Err((error, body)) if error.is_retryable() => {
+            let reserved = body.into_reserved();
+            match reopen(&job, &head.entry).await {
+                // What was stored of the first attempt is found again by its hash.
+                Ok(read) => {
+                    let body = LargeBody::pump(&job, head.entry.clone(), read, reserved);
+                    cut_object(assembler, &head, body, &known).await
+                }
+                Err(error) => Err((error, LargeBody::ended(reserved))),
+            }
+        }
+        cut => cut,
     };
-    let assembled = match cut {
+    let (error, body) = match cut {
         Ok(hash) => {
-            job.progress.copied(&key, size, size);
-            finish(head, hash)
+            let RowHead { entry, provenance, planned, .. } = &head;
+            if *provenance == Provenance::Newer {
+                job.progress.newer(&entry.key, entry.size);
+            }
+            job.progress.copied(&entry.key, entry.size);
+            job.progress.step(*planned);
+            assembler.send(finish(head, hash)).await;
+            return Ok(None);
         }
-        Err(error) => {
-            job.progress.failed(&key, size, error)?;
-            Assembled::LargeAbort { row: Box::new(unreadable_row(head.previous)) }
-        }
+        Err(failed) => failed,
     };
-    assembler.send(assembled).await;
-    Ok(())
+    let RowHead { entry, provenance, previous, planned, .. } = head;
+    let instead = match provenance {
+        // Read once more already.
+        Provenance::Newer => unread(&job, &entry, previous, error),
+        _ => replaced(&job, &entry, previous, error, body.into_reserved()).await,
+    };
+    let (row, instead) = match settled(&job, planned, instead?) {
+        Fetched::Row(row) => (Some(row), None),
+        other => (None, Some(other)),
+    };
+    assembler.send(Assembled::LargeAbort { row }).await;
+    Ok(instead)
 }
 
 fn finish(head: RowHead, hash: [u8; 32]) -> Assembled {
     match same_as_before(&head.previous, content_hash(&hash)) {
-        Some(content) => Assembled::LargeAbort { row: Box::new(complete(head, content)) },
+        Some(content) => Assembled::LargeAbort { row: Some(Box::new(complete(head, content))) },
         None => Assembled::LargeEnd { head: Box::new(head), hash },
     }
 }

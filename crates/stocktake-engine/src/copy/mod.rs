@@ -22,8 +22,8 @@ mod large;
 mod pack;
 mod upload;
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
 
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -44,15 +44,15 @@ pub(crate) use decide::{Outlook, outlook};
 #[serde(default)]
 #[non_exhaustive]
 pub struct CopyOptions {
-    /// Objects read at once. Default 32.
+    /// Objects read at once, 1 to 4,096. Default 32.
     pub concurrency: usize,
-    /// Bytes of objects in memory before they are packed. Default 64 MiB.
+    /// Bytes of objects in memory before they are packed. At least a large object, a block and 4 MiB; default 64 MiB.
     pub buffer_bytes: usize,
-    /// Objects longer than this, in bytes, are cut into chunks. Default 8 MiB.
+    /// Objects longer than this, in bytes, are cut into chunks. At most 64 MiB; default 8 MiB.
     pub large_object_bytes: u64,
-    /// Small objects share a block until it has this many bytes. Default 256 KiB.
+    /// Small objects share a block until it has this many bytes. At most 64 MiB; default 256 KiB.
     pub block_bytes: usize,
-    /// A pack is closed when it has this many bytes. Default 64 MiB.
+    /// A pack is closed when it has this many bytes. At most 1 GiB; default 64 MiB.
     pub pack_bytes: usize,
     /// Zstandard level of blocks. Default 1, which takes half the time of 3 for some hundredths more of bytes.
     pub zstd_level: i32,
@@ -77,6 +77,24 @@ impl Default for CopyOptions {
     }
 }
 
+impl CopyOptions {
+    /// Refuses what the vault's format can't hold, or memory should not.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self { concurrency, buffer_bytes, large_object_bytes, block_bytes, pack_bytes, .. } = *self;
+        let within = |name: &str, value: u64, range: RangeInclusive<u64>| {
+            let problem = || format!("{name} is {value}, and can be {} to {}", range.start(), range.end());
+            if range.contains(&value) { Ok(()) } else { Err(Error::invalid(problem())) }
+        };
+        within("concurrency", concurrency as u64, 1..=4096)?;
+        within("large_object_bytes", large_object_bytes, 0..=64 << 20)?;
+        within("block_bytes", block_bytes as u64, 0..=64 << 20)?;
+        within("pack_bytes", pack_bytes as u64, 0..=1 << 30)?;
+        // Members of a block that is not full keep their share while the next object waits for its own.
+        let least = large_object_bytes + block_bytes as u64 + 1024 * assemble::MAX_MEMBERS as u64;
+        within("buffer_bytes", buffer_bytes as u64, least..=u64::MAX)
+    }
+}
+
 /// What to do with an object that is no longer the version the inventory lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +110,7 @@ pub enum OnChanged {
 /// What to do with an object whose class can't be read without a thaw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnArchived {
     /// Keep its row, without bytes, and count it as archived.
     Skip,
@@ -137,7 +156,7 @@ pub(crate) async fn copy(
         () = job.cancel.cancelled() => return Err(Error::Cancelled),
         done = stages => { done?; }
     }
-    job.progress.hopeless().map_or(Ok(()), Err)
+    job.progress.hopeless(job.parent.is_some()).map_or(Ok(()), Err)
 }
 
 /// A row to be applied: what the parent has at the key, and what the new snapshot gets.
@@ -169,6 +188,8 @@ struct State {
 
 /// After so many failures with no success, the source as a whole is out of reach.
 const HOPELESS_FAILURES: u64 = 200;
+/// So many objects may be denied, with no other read, before the source as a whole is taken to deny.
+const DENIED_ALONE: u64 = 10;
 
 impl Progress {
     pub(crate) fn new(observer: Arc<dyn Observer>, total: Tally) -> Self {
@@ -180,10 +201,9 @@ impl Progress {
         self.state().counters
     }
 
-    pub(crate) fn copied(&self, key: &ObjectKey, planned: u64, read: u64) {
-        self.state().counters.copied.add(read);
-        self.observer.on_event(&Event::ObjectCopied { key, bytes: read });
-        self.step(planned);
+    pub(crate) fn copied(&self, key: &ObjectKey, bytes: u64) {
+        self.state().counters.copied.add(bytes);
+        self.observer.on_event(&Event::ObjectCopied { key, bytes });
     }
 
     pub(crate) fn newer(&self, key: &ObjectKey, bytes: u64) {
@@ -191,16 +211,14 @@ impl Progress {
         self.observer.on_event(&Event::ObjectNewer { key });
     }
 
-    pub(crate) fn skipped(&self, key: &ObjectKey, planned: u64) {
-        self.state().counters.skipped.add(planned);
+    pub(crate) fn skipped(&self, key: &ObjectKey, bytes: u64) {
+        self.state().counters.skipped.add(bytes);
         self.observer.on_event(&Event::ObjectSkipped { key, reason: "it changed since it was listed" });
-        self.step(planned);
     }
 
-    pub(crate) fn vanished(&self, key: &ObjectKey, planned: u64) {
-        self.state().counters.vanished.add(planned);
+    pub(crate) fn vanished(&self, key: &ObjectKey, bytes: u64) {
+        self.state().counters.vanished.add(bytes);
         self.observer.on_event(&Event::ObjectVanished { key });
-        self.step(planned);
     }
 
     pub(crate) fn archived(&self, key: &ObjectKey, bytes: u64) {
@@ -213,14 +231,13 @@ impl Progress {
     }
 
     /// Counts a failed object. An error means that the job should stop.
-    pub(crate) fn failed(&self, key: &ObjectKey, planned: u64, error: Error) -> Result<()> {
+    pub(crate) fn failed(&self, key: &ObjectKey, bytes: u64, error: Error) -> Result<()> {
         self.observer.on_event(&Event::ObjectFailed { key, error: &error });
-        self.step(planned);
         if matches!(error, Error::LocationNotFound { .. }) {
             return Err(error);
         }
         let mut state = self.state();
-        state.counters.failed.add(planned);
+        state.counters.failed.add(bytes);
         state.failures += 1;
         let systemic = matches!(error, Error::AccessDenied { .. } | Error::Unavailable { .. });
         if systemic && state.first_error.is_none() {
@@ -231,19 +248,34 @@ impl Progress {
     }
 
     /// The error that kept every single object from being read, if so.
-    fn hopeless(&self) -> Option<Error> {
+    ///
+    /// On a quiet day a few objects may be all there is to read: that they are denied says nothing of the source.
+    fn hopeless(&self, has_parent: bool) -> Option<Error> {
         let mut state = self.state();
         let nothing = state.counters.copied.objects == 0 && state.counters.vanished.objects == 0;
-        if nothing { state.first_error.take() } else { None }
+        let denied = matches!(state.first_error, Some(Error::AccessDenied { .. }));
+        let their_own = has_parent && denied && state.failures <= DENIED_ALONE;
+        if nothing && !their_own { state.first_error.take() } else { None }
     }
 
-    fn step(&self, planned: u64) {
+    /// Whether there were objects to read, and every one was gone.
+    pub(crate) fn all_vanished(&self) -> bool {
+        let JobCounters { copied, newer, archived, failed, skipped, vanished, .. } = self.state().counters;
+        let met = [copied, newer, archived, failed, skipped].iter().any(|tally| tally.objects > 0);
+        vanished.objects > 0 && !met
+    }
+
+    /// One object is settled that was planned to be read for so many bytes. Some are read that were not foreseen, so
+    /// what is done is never told to be more than the total.
+    pub(crate) fn step(&self, planned: u64) {
         let done = {
             let mut state = self.state();
             state.done.add(planned);
             state.done
         };
-        self.observer.on_event(&Event::Progress { done, total: self.total });
+        let total = self.total;
+        let done = Tally { objects: done.objects.min(total.objects), bytes: done.bytes.min(total.bytes) };
+        self.observer.on_event(&Event::Progress { done, total: Some(total) });
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

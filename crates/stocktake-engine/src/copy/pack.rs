@@ -43,7 +43,7 @@ pub(crate) async fn run(job: &Arc<CopyJob>, mut blocks: Receiver<Assembled>, out
             Assembled::LargeEnd { head, hash } => packer.large(*head, hash).await,
             Assembled::LargeAbort { row } => {
                 packer.chunks.clear();
-                packer.rows.push(*row);
+                packer.rows.extend(row.map(|row| *row));
             }
         }
         if packer.rows.len() >= MAX_ROWS {

@@ -15,6 +15,7 @@
 mod pack;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ const LISTED_KEYS: usize = 10_000;
 
 /// How much of the data to read.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DataShare {
     /// None: packs must be there and long enough.
     None,
@@ -62,6 +65,7 @@ pub struct Verify {
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// Rows that were checked, each content once, and their bytes.
     pub checked: Tally,
@@ -75,6 +79,7 @@ pub struct VerifyReport {
 
 /// A blob that is missing or altered.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Damage {
     /// Its name.
     pub blob: String,
@@ -91,6 +96,12 @@ pub struct Damage {
 impl Damage {
     fn new(blob: String, problem: String) -> Self {
         Self { blob, problem, keys: Vec::new(), key_count: 0, key_ranges: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Verify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verify").field("vault", self.reader.vault()).finish_non_exhaustive()
     }
 }
 
@@ -129,7 +140,7 @@ impl Verify {
         let cancel = self.cancel.clone();
         let mut run = Run { verify: self, packs, findings: Mutex::default(), unsound: BTreeMap::new() };
         let all = async {
-            run.catalog(&chosen).await?;
+            run.catalog(snapshots).await?;
             run.all(&chosen).await
         };
         tokio::select! {
@@ -255,7 +266,7 @@ impl Run {
             findings.checked += checked;
             findings.checked
         };
-        self.verify.observer.on_event(&Event::Progress { done, total: Tally::default() });
+        self.verify.observer.on_event(&Event::Progress { done, total: None });
         Ok(())
     }
 

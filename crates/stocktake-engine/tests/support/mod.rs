@@ -52,7 +52,9 @@ impl World {
 
     /// The same world seen through another vault object, as after a restart.
     pub fn reopened(&self, vault: Arc<dyn Vault>) -> Self {
-        let vault = OpenVault { vault, ..self.vault.clone() };
+        let mut open = self.vault.clone();
+        open.vault = vault;
+        let vault = open;
         Self {
             bucket: self.bucket.clone(),
             source: self.source.clone(),
@@ -158,6 +160,9 @@ impl Notes {
 
 impl Observer for Notes {
     fn on_event(&self, event: &Event<'_>) {
+        if let Event::Progress { done, total: Some(total) } = event {
+            assert!(done.objects <= total.objects && done.bytes <= total.bytes, "{done:?} of {total:?}");
+        }
         if !matches!(event, Event::Progress { .. } | Event::Compared { .. }) {
             self.0.lock().unwrap().push(format!("{event:?}"));
         }

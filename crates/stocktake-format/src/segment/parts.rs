@@ -49,11 +49,16 @@ impl SegmentHeader {
     /// Reads the header of a file of `row_groups` row groups whose tail begins at `body_end`.
     pub(super) fn decode(text: Option<&str>, row_groups: usize, body_end: u64) -> Result<Self> {
         let text = text.ok_or_else(|| FormatError::damaged("a Parquet file, but not a segment"))?;
-        let header: Self = serde_json::from_str(text)
-            .map_err(|error| FormatError::damaged(format!("the segment's own header does not parse: {error}")))?;
-        if header.version > VERSION {
-            return Err(FormatError::Unsupported(format!("segment version {}", header.version)));
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
         }
+        let broken = |error| FormatError::damaged(format!("the segment's own header does not parse: {error}"));
+        let Version { version } = serde_json::from_str(text).map_err(broken)?;
+        if version > VERSION {
+            return Err(FormatError::Unsupported(format!("segment version {version}")));
+        }
+        let header: Self = serde_json::from_str(text).map_err(broken)?;
         let ends = std::iter::once(MAGIC_BYTES).chain(header.parts.iter().map(|parts| parts.2));
         let begins = header.parts.iter().map(|parts| parts.0).chain([body_end]);
         let whole = header.parts.iter().all(|parts| parts.0 < parts.1 && parts.1 < parts.2);

@@ -71,6 +71,11 @@ impl RefsCollector {
         }
     }
 
+    /// How many packs they refer to.
+    pub fn packs(&self) -> usize {
+        self.packs.len()
+    }
+
     /// What all of them refer to.
     pub fn finish(self) -> SegmentRefs {
         let packs = self.packs.into_iter().map(|(pack, mut blocks)| {

@@ -87,6 +87,11 @@ impl SegmentWriter {
         self.rows
     }
 
+    /// Packs that the rows so far refer to: each takes about 80 bytes of the sidecar.
+    pub fn packs(&self) -> usize {
+        self.refs.packs()
+    }
+
     /// Appends rows. In a delta, `deleted` says of each row whether its key is
     /// deleted; empty for none.
     ///

@@ -9,6 +9,8 @@
 //! # fn main() -> Result<(), stocktake::Error> {
 //! let source = location::open_source("/srv/photos", &Settings::default())?;
 //! assert_eq!(source.location.as_str(), "/srv/photos");
+//! let options = source.options(); // of a backup of just this
+//! assert_eq!(options.inventory.bucket.as_deref(), Some("photos"));
 //! # Ok(()) }
 //! ```
 //!
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stocktake_core::{Clock, Error, InventoryReader, Location, Result, Source, Target, Vault};
+use stocktake_engine::BackupOptions;
 use stocktake_fs::{FsListing, FsSource, FsTarget, FsVault};
 
 pub use inventories::{OpenInventoryStore, open_inventories, open_inventory_store};
@@ -39,6 +42,16 @@ pub struct OpenSource {
     pub bucket: String,
     /// What the keys below the location begin with. Empty for a folder, whose keys begin at the folder.
     pub path: Bytes,
+}
+
+impl OpenSource {
+    /// Defaults for a backup of this source: what is below the location, by inventories of this bucket only.
+    pub fn options(&self) -> BackupOptions {
+        let mut options = BackupOptions::new(self.location.clone());
+        options.compare.path = self.path.clone();
+        options.inventory.bucket = Some(self.bucket.clone());
+        options
+    }
 }
 
 /// Opens a bucket or folder to be backed up.

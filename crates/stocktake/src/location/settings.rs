@@ -8,6 +8,8 @@ use std::fmt;
 /// For `s3://` these are `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`,
 /// `AWS_REGION`, `AWS_ENDPOINT_URL` and `AWS_ALLOW_HTTP`; for `oss://` they are
 /// `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET`, `OSS_SESSION_TOKEN`, `OSS_REGION` and `OSS_ENDPOINT`.
+/// A server without conditional writes is told of by `AWS_CONDITIONAL_PUT=disabled`; one job at a time may
+/// write to a vault there.
 ///
 /// A role is a name of the embedder's choice, such as `SOURCE` or `VAULT`. Its
 /// variables carry it before their name: `VAULT_AWS_REGION`. A role that has any

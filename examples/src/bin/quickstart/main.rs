@@ -19,7 +19,7 @@ use stocktake::fs::{FsListing, FsSource, FsTarget, FsVault};
 use stocktake::inventory::{CreateOptions, create_inventory};
 use stocktake::location::{self, Settings};
 use stocktake::{
-    Backup, BackupOptions, BackupReport, Catalog, DataShare, Entropy, Error, InventoryReader, Listed, Location, Meter,
+    Backup, BackupOptions, BackupReport, Catalog, DataShare, Entropy, Error, InventoryReader, Listed, Location,
     OpenVault, OsEntropy, Protection, Restore, RestoreOptions, Result, SnapshotRecord, SystemClock, Tally, Verify,
     browse, display_key, init_vault,
 };
@@ -69,7 +69,7 @@ async fn run(home: &Path, kept: bool) -> Result<()> {
     let mut sample = Sample::new(home.join("photos"));
     let first_day = sample.create()?;
     let world = World::new(home).await?;
-    let mut report = Report::new(home, kept, world.meter.clone());
+    let mut report = Report::new(home, kept, world.vault.meter.clone());
     report.begin(first_day);
 
     let inventory = world.make_inventory().await?;
@@ -110,19 +110,18 @@ struct World {
     catalog: Arc<VaultCatalog>,
     clock: Arc<SystemClock>,
     entropy: Arc<dyn Entropy>,
-    meter: Meter,
 }
 
 impl World {
-    /// Makes an encrypted vault, every request to which is counted.
+    /// Makes an encrypted vault.
     async fn new(home: &Path) -> Result<Self> {
-        let (clock, entropy, meter) = (Arc::new(SystemClock), Arc::new(OsEntropy), Meter::new());
-        let store = meter.vault(Arc::new(FsVault::new(home.join("vault"))));
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        let store = Arc::new(FsVault::new(home.join("vault")));
         let key = Passphrase::new("quickstart");
         let vault = init_vault(store, Protection::Encrypted(&key), &*clock, &*entropy).await?;
         let catalog = Arc::new(VaultCatalog::new(vault.vault.clone(), vault.key.clone(), clock.clone()));
         let (photos, inventories) = (home.join("photos"), home.join("inventories"));
-        Ok(Self { photos, inventories, vault, catalog, clock, entropy, meter })
+        Ok(Self { photos, inventories, vault, catalog, clock, entropy })
     }
 
     /// Lists the folder once, and writes the list as the inventory of a cloud.
@@ -142,7 +141,7 @@ impl World {
         let backup = Backup::new(source, inventories, self.vault.clone(), self.catalog.clone(), clock, entropy);
         let mut options = BackupOptions::new(Location::new("photos"));
         options.name = Some(name.to_owned());
-        backup.meter(self.meter.clone()).plan(options).await?.run().await
+        backup.plan(options).await?.run().await
     }
 
     /// The top level of a snapshot.
@@ -158,7 +157,7 @@ impl World {
     async fn restore(&self, record: &SnapshotRecord, to: &Path) -> Result<Tally> {
         let snapshot = self.catalog.open(record.id).await?;
         let restore = Restore::new(&self.vault, snapshot, Arc::new(FsTarget::new(to)));
-        Ok(restore.meter(&self.meter).run(RestoreOptions::default()).await?.restored)
+        Ok(restore.run(RestoreOptions::default()).await?.restored)
     }
 
     async fn verify(&self) -> Result<Tally> {

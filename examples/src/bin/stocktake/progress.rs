@@ -103,6 +103,14 @@ impl Progress {
         self.tell(line, text, done == total);
     }
 
+    /// A step of work whose end is not known.
+    fn counted(&self, done: Tally) {
+        let text = || format!("{}: {} objects, {}", self.verb, count(done.objects), bytes(done.bytes));
+        self.bar.set_message(text());
+        self.bar.tick();
+        self.tell(Line { phase: self.verb, rows: None, done: Some(done), total: None }, text, false);
+    }
+
     /// Writes a line of progress, unless one was written just before.
     fn tell(&self, line: Line, text: impl Fn() -> String, last: bool) {
         let interval = if self.output.is_json() { JSON_INTERVAL } else { TEXT_INTERVAL };
@@ -160,7 +168,10 @@ impl Observer for Progress {
             Event::Notice { message } => self.say("notice", &Notice { message }, &format!("notice: {message}")),
             Event::Compared { rows } => self.compared(*rows),
             Event::Planned { to_copy, .. } => self.planned(*to_copy),
-            Event::Progress { done, total } => self.step(*done, *total),
+            Event::Progress { done, total } => match total {
+                Some(total) => self.step(*done, *total),
+                None => self.counted(*done),
+            },
             Event::ObjectVanished { key } => self.left_out("vanished", key, None),
             Event::ObjectNewer { key } => self.left_out("newer", key, None),
             Event::ObjectArchived { key } => self.left_out("archived", key, None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stocktake::catalog::VaultCatalog;
 use stocktake::location::{self, OpenInventoryStore, OpenSource, OpenTarget};
 use stocktake::{
-    Catalog, Clock, Entropy, InventoryReader, Meter, OpenVault, OsEntropy, Snapshot, SystemClock, Timestamp,
+    Catalog, Clock, Entropy, InventoryReader, OpenVault, OsEntropy, Snapshot, SystemClock, Timestamp,
     find_snapshot, open_vault,
 };
 use tokio_util::sync::CancellationToken;
@@ -22,8 +22,6 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) cancel: CancellationToken,
-    /// Counts the requests of every store that is opened.
-    pub(crate) meter: Meter,
     started: Timestamp,
 }
 
@@ -37,7 +35,7 @@ impl Session {
     pub(crate) fn new(output: Arc<Output>, cancel: CancellationToken) -> Self {
         let clock = Arc::new(SystemClock);
         let started = clock.now();
-        Self { output, clock, entropy: Arc::new(OsEntropy), cancel, meter: Meter::new(), started }
+        Self { output, clock, entropy: Arc::new(OsEntropy), cancel, started }
     }
 
     /// How long the command has been running.
@@ -46,7 +44,7 @@ impl Session {
     }
 
     pub(crate) async fn open_vault(&self, args: &VaultArgs) -> Result<Opened> {
-        let store = self.meter.vault(location::open_vault_store(&args.vault, &settings(Role::Vault))?);
+        let store = location::open_vault_store(&args.vault, &settings(Role::Vault))?;
         let provider = args.key.provider()?;
         let providers: Vec<_> = provider.iter().map(|provider| &**provider).collect();
         let vault = open_vault(store, &providers).await?;

@@ -218,15 +218,13 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Outcome> 
         None => listing.clone(),
     };
     let opened = session.open_vault(&args.vault).await?;
-    let mut options = BackupOptions::new(source.location);
-    options.compare.path = source.path;
-    options.inventory.bucket = args.inventory.is_some().then_some(source.bucket);
+    let meter = opened.vault.meter.clone();
+    let mut options = source.options();
     args.apply(&mut options);
     let progress = Progress::new(session, "copy");
     let (clock, entropy) = (session.clock.clone(), session.entropy.clone());
     let backup = Backup::new(source.source, inventories, opened.vault, opened.catalog, clock, entropy)
         .listing(listing)
-        .meter(session.meter.clone())
         .observer(progress.clone())
         .cancel(session.cancel.clone());
     let plan = match backup.plan(options).await {
@@ -242,7 +240,7 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Outcome> 
     let view = plan.view().or(only_listing.as_ref()).cloned();
     if args.dry_run {
         progress.finish();
-        return forecast(&plan, view.as_ref(), session);
+        return forecast(&plan, view.as_ref(), &meter, session);
     }
     let report = plan.run().await;
     progress.finish();
@@ -303,7 +301,7 @@ fn skipped(reason: String, session: &Session) -> Result<Outcome> {
 }
 
 /// Tells what a run would do.
-fn forecast(plan: &BackupPlan, view: Option<&ViewChoice>, session: &Session) -> Result<Outcome> {
+fn forecast(plan: &BackupPlan, view: Option<&ViewChoice>, meter: &Meter, session: &Session) -> Result<Outcome> {
     let (changes, forecast) = (plan.changes().counts(), plan.forecast());
     let doomed = plan.inventories_to_delete();
     for info in doomed {
@@ -324,7 +322,7 @@ fn forecast(plan: &BackupPlan, view: Option<&ViewChoice>, session: &Session) -> 
         view,
         changes,
         copied: None,
-        requests: session.meter.requests(),
+        requests: meter.requests(),
         forecast: Some(*forecast),
         deleted_inventories: doomed.len() as u64,
         seconds: session.elapsed().as_secs_f64(),

@@ -86,7 +86,6 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Outcome>
     let (snapshot, missing) = select(snapshot, keys, &*progress).await?;
     let id = snapshot.record().id;
     let mut restore = Restore::new(&opened.vault, snapshot, target.target)
-        .meter(&session.meter)
         .observer(progress.clone())
         .cancel(session.cancel.clone());
     if args.verify {
@@ -103,7 +102,7 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Outcome>
         restored: report.restored,
         skipped: report.skipped,
         failed: report.failed,
-        requests: session.meter.requests(),
+        requests: opened.vault.meter.requests(),
         seconds: session.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     };

@@ -82,7 +82,7 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome> 
 
 impl<'a> DamageRow<'a> {
     fn new(damage: &'a Damage) -> Self {
-        let Damage { blob, problem, keys, key_count, key_ranges } = damage;
+        let Damage { blob, problem, keys, key_count, key_ranges, .. } = damage;
         let keys = keys.iter().map(|key| ListedKey::from(key.as_bytes())).collect();
         let range = |range: &'a KeyRange| ListedRange { start: range.start().into(), end: range.end().map(Into::into) };
         Self { object: blob, problem, keys, key_count: *key_count, key_ranges: key_ranges.iter().map(range).collect() }
