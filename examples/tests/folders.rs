@@ -431,10 +431,13 @@ fn incremental_inventories_are_read_with_the_full_one_before_them() {
         assert!(same.rows().is_empty());
         assert_eq!(same.summary()["unchanged"]["objects"], history.versions(end).len());
     }
-    // The objects of the history are in no folder, so all that the chain tells of are gone when they are to be copied.
+    // But for one, the objects of the history are in no folder, so that they are gone when they are to be copied.
     let objects = history.versions(begun + 1_140_000).len();
-    let backup = world.on_vault("backup", &["--source", &world.source(), "--inventory", &folder]).exits(0).summary();
-    assert_eq!((&backup["scanned"]["objects"], &backup["vanished"]["objects"]), (&json!(objects), &json!(objects)));
+    let backup = ["--source", &world.source(), "--inventory", &folder];
+    world.on_vault("backup", &backup).fails(4, "inventory_scope_mismatch");
+    world.put("0/a+0", b"here");
+    let backup = world.on_vault("backup", &backup).exits(0).summary();
+    assert_eq!((&backup["scanned"]["objects"], &backup["vanished"]["objects"]), (&json!(objects), &json!(objects - 1)));
     let doomed = ["--source", &world.source(), "--inventory", &folder, "--full", "--delete-inventory", "current"];
     let kept = world.on_vault("backup", &doomed).exits(3).events("inventory_kept");
     assert!(kept[0]["reason"].as_str().is_some_and(|reason| reason.contains("incremental")), "{kept:?}");

@@ -311,6 +311,31 @@ fn parquet_files() {
     seed("parquet", "cut-in-footer", &plain[plain.len() / 2..]);
     seed("parquet", "footer-longer-than-file", [&plain[..plain.len() - 8], b"\xff\xff\xff\x7fPAR1"].concat());
     seed("parquet", "only-magic", b"PAR1\x00\x00\x00\x00PAR1");
+    seed("parquet", "schema-of-nested-groups", footer_alone(&[&[1; 300][..], &[0]].concat()));
+    seed("parquet", "schema-claims-children", footer_alone(&[i32::MAX]));
+}
+
+/// A file that is only a footer, with a schema whose elements have so many children.
+fn footer_alone(children: &[i32]) -> Vec<u8> {
+    let varint = |mut number: u64| {
+        let mut bytes = Vec::new();
+        while number >= 0x80 {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    };
+    // Thrift's compact protocol: the version, the list of elements, no rows, no row groups.
+    let mut footer = [&[0x15, 0x02, 0x19, 0xfc][..], &varint(children.len() as u64)].concat();
+    for children in children {
+        footer.extend_from_slice(b"\x48\x01x\x15");
+        footer.extend(varint(2 * u64::from(children.unsigned_abs())));
+        footer.push(0);
+    }
+    footer.extend([0x16, 0, 0x19, 0x0c, 0]);
+    let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
+    [&b"PAR1"[..], &footer, &length, b"PAR1"].concat()
 }
 
 fn delta(

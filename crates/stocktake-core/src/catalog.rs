@@ -191,6 +191,9 @@ pub struct InventoryUse {
     pub versions: crate::InventoryVersions,
     /// Its fields.
     pub fields: Vec<String>,
+    /// What it was confined to, where it said so.
+    #[serde(default, skip_serializing_if = "crate::Coverage::is_unconfined")]
+    pub coverage: crate::Coverage,
 }
 
 /// What a job counted.

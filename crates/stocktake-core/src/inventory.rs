@@ -145,6 +145,10 @@ pub struct InventoryInfo {
     pub files: u64,
     /// Bytes of its data files.
     pub bytes: u64,
+    /// Rows of its data files, where that is stated.
+    pub rows: Option<u64>,
+    /// What its configuration confines it to, where that is stated.
+    pub coverage: Coverage,
     /// Its fields, as it spells them.
     pub fields: Vec<String>,
     /// Whether it lists all versions, or current objects only.
@@ -167,11 +171,37 @@ impl InventoryInfo {
             format,
             files: 0,
             bytes: 0,
+            rows: None,
+            coverage: Coverage::default(),
             fields: Vec::new(),
             versions: InventoryVersions::Current,
             not_ready: None,
             repeatable: true,
         }
+    }
+}
+
+/// What an inventory is confined to by its configuration, as far as it says so itself: most clouds' do not.
+///
+/// What lies outside is not listed, and would otherwise be taken for deleted or never be missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Coverage {
+    /// Only keys that begin with one of these; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<String>,
+    /// No keys that begin with one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
+    /// Only objects of these kinds, as the cloud names them; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+}
+
+impl Coverage {
+    /// Whether nothing is said of it, so that all is taken to be listed.
+    pub fn is_unconfined(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -67,7 +67,7 @@ pub use etag::{ETag, ETagCode};
 pub use event::{Event, Observer};
 pub use id::{ContentHash, InvalidId, JobId, PackId, SnapshotId};
 pub use inventory::{
-    Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions, KeyFilter, keep_wanted,
+    Coverage, Inventory, InventoryFormat, InventoryInfo, InventoryReader, InventoryVersions, KeyFilter, keep_wanted,
 };
 pub use key::{KeyRange, MAX_KEY_BYTES, ObjectKey, display_key};
 pub use location::Location;

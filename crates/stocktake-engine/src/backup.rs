@@ -14,9 +14,8 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
     Catalog, ChangeCounts, Clock, Entropy, Error, Event, Inventory, InventoryInfo, InventoryReader, InventoryUse,
-    InventoryVersions,
-    JobCounters, JobId, JobSpec, JobSummary, Location, Observer, RequestCounts, Result, Scope, Snapshot,
-    SnapshotRecord, Source, Tally, Timestamp, Trigger,
+    InventoryVersions, JobCounters, JobId, JobSpec, JobSummary, Location, Observer, RequestCounts, Result, Scope,
+    Snapshot, SnapshotRecord, Source, Tally, Timestamp, Trigger,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -190,6 +189,10 @@ impl Backup {
         let Seen { reader, infos, info, choice: view, probed } =
             self.see(&options, started, last.as_ref(), &summary_scope).await?;
         select::check_prefix(&info, &options.compare.path, &options.compare.inventory_prefix)?;
+        for left_out in select::left_out(&info, &options.compare.path) {
+            let message = format!("the inventory leaves out {left_out}, so the snapshot will have none of it");
+            self.observer.on_event(&Event::Notice { message: &message });
+        }
         let parent = self.parent(last, &info, &summary_scope).await?;
         let doomed = cleanup::doomed(options.delete_inventories, &info, &infos);
         let inventory = reader.open(&info).await?;
@@ -472,6 +475,7 @@ fn summary(scope: Scope, info: &InventoryInfo, as_of_end: Timestamp, counters: J
             format: info.format,
             versions: info.versions,
             fields: info.fields.clone(),
+            coverage: info.coverage.clone(),
         },
         counters,
     }

@@ -39,8 +39,7 @@ pub(crate) fn doomed(rule: DeleteInventories, used: &InventoryInfo, infos: &[Inv
         // INVARIANT: nothing newer than what was used goes; the next job needs it.
         DeleteInventories::All => {
             let same = (&info.configuration, &info.bucket) == (&used.configuration, &used.bucket);
-            info.location == used.location
-                || (same && !used.configuration.is_empty() && info.created <= used.created)
+            info.location == used.location || (same && !used.configuration.is_empty() && info.created <= used.created)
         }
     };
     let mut doomed: Vec<_> =

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
-    Content, Error, Event, Extent, IfExists, KeyRange, Location, NewObject, ObjectKey, Observer, PackId, Provenance, Result, Row,
-    RowRef, Snapshot, Source, Tally, Target, TargetObject, Wanted,
+    Content, Error, Event, Extent, IfExists, KeyRange, Location, NewObject, ObjectKey, Observer, PackId, Provenance,
+    Result, Row, RowRef, Snapshot, Source, Tally, Target, TargetObject, Wanted,
 };
 use stocktake_format::names;
 use tokio_util::sync::CancellationToken;

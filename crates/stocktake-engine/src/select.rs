@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
-    Error, InventoryFormat, InventoryInfo, InventoryUse, JobSummary, Location, Result, Scope, Timestamp,
+    Coverage, Error, InventoryFormat, InventoryInfo, InventoryUse, JobSummary, Location, Result, Scope, Timestamp,
 };
 
 /// How old an inventory may be by default: seven days.
@@ -131,20 +131,39 @@ fn check_one_configuration<'a>(newest: &InventoryInfo, ready: impl Iterator<Item
     Err(Error::InventoryScopeMismatch { inventory: newest.location.clone(), problem })
 }
 
-/// Checks that what an inventory was filtered to covers what is to be backed up.
+/// Checks that what an inventory was filtered to covers what is to be backed up: by `inventory_prefix`, as its owner
+/// states it, and by what it says itself.
 ///
 /// # Errors
 /// [`Error::InventoryScopeMismatch`] names what is missing.
 pub fn check_prefix(info: &InventoryInfo, path: &[u8], inventory_prefix: &[u8]) -> Result<()> {
-    if path.starts_with(inventory_prefix) {
+    let Coverage { prefixes, excluded, .. } = &info.coverage;
+    let source_path = path.escape_ascii();
+    let problem = if !path.starts_with(inventory_prefix) {
+        let prefix = inventory_prefix.escape_ascii();
+        format!("it covers keys that begin with \"{prefix}\" only, and the source path is \"{source_path}\"")
+    } else if !prefixes.is_empty() && !prefixes.iter().any(|prefix| path.starts_with(prefix.as_bytes())) {
+        let list = prefixes.join("\", \"");
+        format!("it says that it covers keys that begin with \"{list}\" only, and the source path is \"{source_path}\"")
+    } else if let Some(all) = excluded.iter().find(|prefix| path.starts_with(prefix.as_bytes())) {
+        format!(
+            "it says that it leaves out all keys that begin with \"{all}\", and the source path is \"{source_path}\""
+        )
+    } else {
         return Ok(());
-    }
-    let problem = format!(
-        "it covers keys that begin with \"{}\" only, and the source path is \"{}\"",
-        inventory_prefix.escape_ascii(),
-        path.escape_ascii()
-    );
+    };
     Err(Error::InventoryScopeMismatch { inventory: info.location.clone(), problem })
+}
+
+/// What an inventory says that it leaves out of a source path that it covers.
+pub(crate) fn left_out(info: &InventoryInfo, path: &[u8]) -> Vec<String> {
+    let Coverage { excluded, kinds, .. } = &info.coverage;
+    let within = excluded.iter().filter(|prefix| prefix.as_bytes().starts_with(path));
+    let mut left_out: Vec<_> = within.map(|prefix| format!("keys that begin with \"{prefix}\"")).collect();
+    if !kinds.is_empty() {
+        left_out.push(format!("objects that are not of the kind {}", kinds.join(" or ")));
+    }
+    left_out
 }
 
 /// Whether two scopes hold the same objects.
@@ -164,6 +183,11 @@ pub fn scope_change(last: &JobSummary, info: &InventoryInfo, scope: &Scope) -> O
     }
     if *filters != scope.filters {
         return Some("the filters differ from those of the last snapshot".into());
+    }
+    // A listing has no configuration.
+    let both_delivered = [last.inventory.format, info.format].iter().all(|format| *format != InventoryFormat::Listing);
+    if both_delivered && last.inventory.coverage != info.coverage {
+        return Some("the inventory is confined to something else than that of the last snapshot".into());
     }
     if last.inventory.versions != info.versions {
         return Some("one inventory lists all versions and the other current objects only".into());
@@ -203,8 +227,8 @@ mod tests {
     }
 
     fn used(info: &InventoryInfo) -> InventoryUse {
-        let InventoryInfo { location, created, format, versions, fields, .. } = info.clone();
-        InventoryUse { location, created, format, versions, fields }
+        let InventoryInfo { location, created, format, versions, fields, coverage, .. } = info.clone();
+        InventoryUse { location, created, format, versions, fields, coverage }
     }
 
     fn choose_of(infos: &[InventoryInfo], choice: &Choice, last: Option<&InventoryUse>) -> Result<String> {
@@ -265,6 +289,22 @@ mod tests {
         assert!(check_prefix(&info("a", 1), b"2026/01/", b"2026/").is_ok());
         assert!(check_prefix(&info("a", 1), b"2026/", b"2026/01/").is_err());
         assert!(check_prefix(&info("a", 1), b"", b"").is_ok());
+    }
+
+    #[test]
+    fn what_an_inventory_says_of_its_own_filters_counts() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let of = |prefixes: &[&str], excluded: &[&str]| InventoryInfo {
+            coverage: Coverage { prefixes: texts(prefixes), excluded: texts(excluded), kinds: Vec::new() },
+            ..info("a", 1)
+        };
+        let covers = |info: &InventoryInfo, path: &[u8]| check_prefix(info, path, b"").is_ok();
+        assert!(covers(&of(&["2025/", "2026/"], &[]), b"2026/01/"));
+        assert!(!covers(&of(&["2025/", "2026/01/"], &[]), b"2026/") && !covers(&of(&["2026/"], &[]), b""));
+        assert!(!covers(&of(&[], &["tmp/"]), b"tmp/a"));
+        let partly = of(&[], &["2026/tmp/", "other/"]);
+        assert!(covers(&partly, b"2026/"));
+        assert_eq!(left_out(&partly, b"2026/"), ["keys that begin with \"2026/tmp/\""]);
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub enum InventoryState {
     /// None will do, for this reason.
     Unfit(String),
     /// This one will.
-    Fresh(InventoryInfo),
+    Fresh(Box<InventoryInfo>),
 }
 
 /// A listing that was begun, and how far it came.
@@ -271,7 +271,7 @@ mod tests {
         };
         let now = Timestamp::from_millis(created.as_millis() + 5 * 3_600_000);
         let budget = ListingBudget { price_per_thousand: Some(0.005), ..ListingBudget::default() };
-        ViewFacts { inventory: InventoryState::Fresh(info), now, last_objects, probe: Some(probe), budget }
+        ViewFacts { inventory: InventoryState::Fresh(Box::new(info)), now, last_objects, probe: Some(probe), budget }
     }
 
     const BEGUN: ListingProbe = ListingProbe { objects: 50_000, requests: 55, seconds: 1.1, complete: false };

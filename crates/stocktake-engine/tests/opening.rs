@@ -66,9 +66,7 @@ impl Vault for Odd {
                 self.0.delete(name).await?;
                 self.0.create(name, bytes).await
             }
-            (Way::Repeats, Ok(())) if name == stocktake_format::names::VAULT_CONFIG => {
-                self.0.create(name, bytes).await
-            }
+            (Way::Repeats, Ok(())) if name == stocktake_format::names::VAULT_CONFIG => self.0.create(name, bytes).await,
             (_, outcome) => outcome,
         }
     }

@@ -44,7 +44,8 @@ pub fn decode_document<T: DeserializeOwned>(key: &VaultKey, name: &str, bytes: &
     key.document_cipher(name).open(0, found, &mut frame)?;
     let json = decompress(&frame)?;
     // Before the shape, which may be another one in a later version.
-    if let Ok(Versioned { version }) = serde_json::from_slice(&json)
+    if json.first() == Some(&b'{')
+        && let Ok(Versioned { version }) = serde_json::from_slice(&json)
         && version > JSON_VERSION
     {
         return Err(FormatError::Unsupported(format!("version {version} of what is in the document")));

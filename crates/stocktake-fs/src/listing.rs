@@ -170,6 +170,8 @@ fn send_by_threads(
     let gang = Gang::new(threads);
     gang.give(walk);
     let outcomes = thread::scope(|scope| {
+        // Where the system gives no further thread, those that are there must not wait for it.
+        let _end = EndOnDrop(&gang);
         let spawned: Vec<_> = (0..threads).map(|_| scope.spawn(|| send_shares(&gang, sender, failed))).collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

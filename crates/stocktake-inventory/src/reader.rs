@@ -314,6 +314,8 @@ pub(crate) fn info(
         bucket: if stated.is_empty() { found } else { stated },
         files: manifest.files.len() as u64,
         bytes: manifest.data_bytes(),
+        rows: manifest.stated_rows(),
+        coverage: manifest.coverage.clone(),
         fields: schema.map(|schema| schema.columns().to_vec()).unwrap_or_default(),
         versions: schema.map_or(InventoryVersions::Current, Schema::versions),
         ..InventoryInfo::new(location, manifest.format, manifest.created)

@@ -208,17 +208,12 @@ struct Made(u64);
 impl Inventory for Made {
     fn info(&self) -> &InventoryInfo {
         static INFO: LazyLock<InventoryInfo> = LazyLock::new(|| InventoryInfo {
-            location: Location::new("made:"),
-            created: Timestamp::from_millis(1_772_326_800_000),
             bucket: "photos".into(),
-            format: InventoryFormat::Listing,
-            files: 0,
-            bytes: 0,
-            fields: Vec::new(),
-            versions: InventoryVersions::Current,
-            configuration: String::new(),
-            not_ready: None,
-            repeatable: true,
+            ..InventoryInfo::new(
+                Location::new("made:"),
+                InventoryFormat::Listing,
+                Timestamp::from_millis(1_772_326_800_000),
+            )
         });
         &INFO
     }

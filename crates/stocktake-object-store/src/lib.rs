@@ -27,7 +27,8 @@
 //!   ends in [`KeyUnsupported`](stocktake_core::Error::KeyUnsupported). It is never
 //!   encoded, cut or collapsed into another one.
 //!   A listing with the feature `s3` does show such keys as they are.
-//! - **Tags, ACLs, retention and the class of an object** are not in the answers it gives.
+//! - **Tags, ACLs, retention and the class of an object** are not in the answers it gives, nor are the
+//!   store's own checksums, such as `x-amz-checksum-sha256`: only an ETag that is an MD5 can be held against bytes.
 //! - **Retry for long.** A request is repeated a few times; the engine, which knows
 //!   what a job can wait for, does the rest.
 

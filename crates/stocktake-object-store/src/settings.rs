@@ -87,16 +87,8 @@ impl Names {
     }
 
     fn all(&self) -> impl Iterator<Item = &'static str> {
-        let Self {
-            endpoint,
-            region,
-            access_key,
-            secret_key,
-            session_token,
-            allow_http,
-            virtual_host,
-            conditional_put,
-        } = *self;
+        let Self { endpoint, region, access_key, secret_key, session_token, allow_http, virtual_host, conditional_put } =
+            *self;
         let keys = [access_key, secret_key, session_token];
         let others = [endpoint, region, allow_http, virtual_host, conditional_put];
         keys.into_iter().chain(others).flatten().copied()
@@ -208,16 +200,8 @@ impl StoreSettings {
 
 impl fmt::Debug for StoreSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            endpoint,
-            region,
-            access_key,
-            secret_key,
-            session_token,
-            allow_http,
-            addressing,
-            conditional_put,
-        } = self;
+        let Self { endpoint, region, access_key, secret_key, session_token, allow_http, addressing, conditional_put } =
+            self;
         let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "hidden");
         f.debug_struct("StoreSettings")
             .field("endpoint", endpoint)

@@ -42,6 +42,7 @@ pub fn summary() -> JobSummary {
             format: InventoryFormat::Listing,
             versions: InventoryVersions::Current,
             fields: vec!["size".to_owned()],
+            coverage: Default::default(),
         },
         counters: JobCounters { copied: Tally { objects: 1, bytes: u128::MAX >> 1 }, ..JobCounters::default() },
     }

@@ -50,7 +50,10 @@
 //! | the root | the traits and words of `stocktake-core`, the jobs of `stocktake-engine` |
 //! | [`memory`] | reference implementations of all traits, for tests |
 //! | [`fs`] | source, listing, vault and target in folders |
-#![cfg_attr(feature = "object-store", doc = "| [`object_store`] | the same in buckets, and over any `object_store` backend |")]
+#![cfg_attr(
+    feature = "object-store",
+    doc = "| [`object_store`] | the same in buckets, and over any `object_store` backend |"
+)]
 #![cfg_attr(
     not(feature = "object-store"),
     doc = "| `object_store` | the same in buckets, with the feature `s3`; over any `object_store` backend, with `object-store` |"

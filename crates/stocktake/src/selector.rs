@@ -31,8 +31,8 @@ fn select(snapshots: &[SnapshotRecord], text: &str) -> Result<Option<usize>> {
     if text == "latest" {
         return Ok((0..snapshots.len()).max_by_key(|place| (snapshots[*place].committed, snapshots[*place].id)));
     }
-    let mut exact = (0..snapshots.len())
-        .filter(|place| snapshots[*place].name == text || snapshots[*place].id.to_string() == text);
+    let mut exact =
+        (0..snapshots.len()).filter(|place| snapshots[*place].name == text || snapshots[*place].id.to_string() == text);
     if let Some(first) = exact.next() {
         return match exact.next() {
             None => Ok(Some(first)),

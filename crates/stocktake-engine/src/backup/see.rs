@@ -43,7 +43,7 @@ impl Backup {
             (given @ Err(_), _) | (given @ Ok(_), None) => return given,
             (Ok(given), Some(_)) => {
                 let info = given.info.clone();
-                (Some(given), InventoryState::Fresh(info))
+                (Some(given), InventoryState::Fresh(Box::new(info)))
             }
         };
         let probed = match &given {

@@ -24,11 +24,7 @@ use crate::content::ContentReader;
 ///
 /// One that was replaced or removed while it was read meets the same policy as one that was before: what came of
 /// that is to be assembled in its place, if it is returned.
-pub(crate) async fn assemble(
-    assembler: &mut Assembler,
-    head: RowHead,
-    body: LargeBody,
-) -> Result<Option<Fetched>> {
+pub(crate) async fn assemble(assembler: &mut Assembler, head: RowHead, body: LargeBody) -> Result<Option<Fetched>> {
     assembler.flush().await;
     let job = assembler.job.clone();
     let known = parent_chunks(&job, &head.previous).await;

@@ -7,10 +7,11 @@
 //!
 //! A rule is of an account, and lists containers by `prefixMatch`. Names of blobs
 //! begin with their container, and one inventory is read as one container: where
-//! the rule doesn't settle which, the first row does, and any other is refused.
+//! the rule doesn't settle which, the first row does, and any other is refused. What
+//! the rule confines the container to is told by [`Coverage`].
 
 use serde::Deserialize;
-use stocktake_core::Timestamp;
+use stocktake_core::{Coverage, Timestamp};
 
 use super::json::{self, Number};
 use super::report::lacks;
@@ -47,6 +48,8 @@ struct Rule {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Filters {
+    blob_types: Option<Vec<String>>,
+    exclude_prefix: Option<Vec<String>>,
     prefix_match: Option<Vec<String>>,
 }
 
@@ -79,6 +82,7 @@ pub(super) fn read(text: &[u8]) -> Result<InventoryManifest> {
         files: distinct(files)?,
         rows: rows.map(|rows| rows.value("objectCount")).transpose()?,
         not_ready,
+        coverage: coverage(rule),
     })
 }
 
@@ -110,4 +114,23 @@ fn container(rule: &Rule) -> Option<&str> {
     let mut containers = prefixes.iter().map(|prefix| prefix.split_once('/').map(|(container, _)| container));
     let first = containers.next()??;
     containers.all(|container| container == Some(first)).then_some(first)
+}
+
+/// What of its container the rule lists. Where it does not settle which container that is, rows of others are refused,
+/// but nothing can be said of the one.
+fn coverage(rule: &Rule) -> Coverage {
+    let (Some(container), Some(filters)) = (container(rule), &rule.filters) else { return Coverage::default() };
+    let within = |prefixes: &Option<Vec<String>>| {
+        let prefixes = prefixes.iter().flatten().filter_map(|prefix| {
+            let (of, key) = prefix.split_once('/')?;
+            (of == container).then(|| key.to_owned())
+        });
+        prefixes.collect::<Vec<_>>()
+    };
+    let mut prefixes = within(&filters.prefix_match);
+    if prefixes.iter().any(String::is_empty) {
+        prefixes.clear();
+    }
+    let kinds = filters.blob_types.clone().unwrap_or_default();
+    Coverage { prefixes, excluded: within(&filters.exclude_prefix), kinds }
 }

@@ -13,7 +13,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use stocktake_core::{InventoryFormat, Timestamp};
+use stocktake_core::{Coverage, InventoryFormat, Timestamp};
 
 use super::json::{self, Number};
 use super::report::lacks;
@@ -57,6 +57,7 @@ pub(super) fn read(name: &str, text: &[u8]) -> Result<InventoryManifest> {
         files: distinct(files)?,
         rows: json.records_processed.map(|rows| rows.value("records_processed")).transpose()?,
         not_ready: None,
+        coverage: Coverage::default(),
     })
 }
 

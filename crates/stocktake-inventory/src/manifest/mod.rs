@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use stocktake_core::{InventoryFormat, Timestamp};
+use stocktake_core::{Coverage, InventoryFormat, Timestamp};
 
 use crate::fault::{Fault, Result};
 use crate::schema::Schema;
@@ -83,6 +83,8 @@ pub struct InventoryManifest {
     pub files: Vec<DataFile>,
     /// The rows of all files together, if they are stated.
     pub rows: Option<u64>,
+    /// What the configuration confines it to, if that is stated.
+    pub coverage: Coverage,
     /// Why it is not to be read, if it says itself that it is not complete.
     pub not_ready: Option<String>,
 }
@@ -111,6 +113,12 @@ impl DataFile {
 }
 
 impl InventoryManifest {
+    /// The rows of all files, stated for all together or for each.
+    pub fn stated_rows(&self) -> Option<u64> {
+        self.rows
+            .or_else(|| self.files.iter().map(|file| file.rows).sum::<Option<u64>>().filter(|_| !self.files.is_empty()))
+    }
+
     /// Decodes the bytes of the manifest with this name.
     ///
     /// Unknown versions and members are accepted. From the name comes the time
@@ -416,7 +424,10 @@ mod tests {
             "files": [{ "blob": "2026/03/01/13-25-36/daily/daily.csv", "size": 12710092 }],
             "inventoryStartTime": "2026-03-01T13:25:36Z",
             "ruleDefinition": {
-                "filters": { "blobTypes": ["blockBlob"], "prefixMatch": ["photos/a", "photos/b"] },
+                "filters": {
+                    "blobTypes": ["blockBlob"], "prefixMatch": ["photos/a", "photos/b"],
+                    "excludePrefix": ["photos/a/tmp", "films/x"]
+                },
                 "format": "csv", "objectType": "blob", "schedule": "daily",
                 "schemaFields": ["Name", "Content-Length", "Last-Modified", "Etag", "AccessTier"]
             },
@@ -426,6 +437,12 @@ mod tests {
         let manifest = parse(&json).unwrap();
         assert_eq!((manifest.dialect, manifest.source_bucket.as_str()), (Dialect::Azure, "photos"));
         assert_eq!((manifest.rows, &manifest.not_ready), (Some(110_000), &None));
+        let coverage = Coverage {
+            prefixes: vec!["a".into(), "b".into()],
+            excluded: vec!["a/tmp".into()],
+            kinds: vec!["blockBlob".into()],
+        };
+        assert_eq!(manifest.coverage, coverage);
         for status in ["Pending", "Failed", "PartiallySucceeded", "Dreaming"] {
             let other = parse(&with(json.clone(), "status", json!(status))).unwrap();
             assert!(other.not_ready.unwrap().contains(status));
@@ -436,6 +453,8 @@ mod tests {
         let mut other = json.clone();
         other["ruleDefinition"]["filters"]["prefixMatch"] = json!(["photos/a", "other"]);
         assert_eq!(parse(&other).unwrap().source_bucket, "");
+        other["ruleDefinition"]["filters"]["prefixMatch"] = json!(["photos/a", "photos/"]);
+        assert_eq!(parse(&other).unwrap().coverage.prefixes, [""; 0]);
         other["ruleDefinition"]["objectType"] = json!("container");
         assert!(matches!(parse(&other), Err(Fault::Unsupported(_))));
     }

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use stocktake_core::Timestamp;
+use stocktake_core::{Coverage, Timestamp};
 
 use super::json::Number;
 use super::{DataFile, Dialect, InventoryManifest, distinct, format_of, parse_md5, plausible};
@@ -83,6 +83,7 @@ impl Report {
             files: distinct(files.collect::<Result<_>>()?)?,
             rows: None,
             not_ready: None,
+            coverage: Coverage::default(),
         })
     }
 }

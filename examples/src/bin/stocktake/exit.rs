@@ -6,6 +6,9 @@ use std::process::ExitCode;
 
 use stocktake::Error;
 
+/// The exit code of a command that was interrupted.
+pub(crate) const CANCELLED: u8 = 130;
+
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -103,7 +106,7 @@ pub(crate) fn code(result: &Result<Outcome>) -> ExitCode {
         Ok(Outcome::Damaged) => 1,
         Ok(Outcome::Unfit) => 4,
         Err(Failure::Usage(_)) => 2,
-        Err(Failure::Library(Error::Cancelled)) => 130,
+        Err(Failure::Library(Error::Cancelled)) => CANCELLED,
         Err(Failure::Library(error)) if error.is_refusal() => 4,
         Err(failure) if failure.is_broken_pipe() => 0,
         Err(_) => 1,

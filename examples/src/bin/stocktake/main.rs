@@ -19,8 +19,10 @@ mod session;
 mod settings;
 mod table;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let logs = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(logs).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(logs).with_writer(io::stderr).init();
     let output = Arc::new(Output::new(cli.json));
     let result = run(cli, &output);
     let told = match &result {
@@ -57,26 +59,40 @@ fn run(cli: Cli, output: &Arc<Output>) -> Result<Outcome> {
     let session = Session::new(output.clone(), cancel.clone());
     let result = runtime.block_on(async {
         tokio::spawn(cancel_on_signal(cancel.clone()));
+        let interrupted = async {
+            cancel.cancelled().await;
+            if session.ends_by_itself() {
+                // A commit that was begun comes to its end, and what is told is what happened.
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             biased;
             result = commands::run(cli.command, &session) => result,
-            () = cancel.cancelled() => Err(stocktake::Error::Cancelled.into()),
+            () = interrupted => Err(stocktake::Error::Cancelled.into()),
         }
     });
-    // Work that a cancelled command left on other threads has no effect any more.
-    runtime.shutdown_background();
+    // Work that a cancelled command left on other threads has no effect any more, but it may hold temporary files.
+    runtime.shutdown_timeout(Duration::from_secs(2));
     result
 }
 
-/// Cancels at the first interrupt or request to terminate.
+/// Cancels at the first interrupt or request to terminate; at the second, ends whatever is still going on.
 async fn cancel_on_signal(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        Some(()) = terminate.recv() => {}
-    }
+    let mut signalled = async || {
+        tokio::select! {
+            Ok(()) = tokio::signal::ctrl_c() => {}
+            Some(()) = terminate.recv() => {}
+        }
+    };
+    signalled().await;
     cancel.cancel();
+    signalled().await;
+    let _ = io::stderr()
+        .write_all(b"stopped at once; if a snapshot was being committed, the list of snapshots tells whether it is\n");
+    std::process::exit(exit::CANCELLED.into());
 }
 
 /// Tells what is wrong with the arguments; help and version are what was asked for.

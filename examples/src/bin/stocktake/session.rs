@@ -1,13 +1,14 @@
 //! What a command works with: the outside world as values, and how vaults are opened.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use stocktake::catalog::VaultCatalog;
 use stocktake::location::{self, OpenInventoryStore, OpenSource, OpenTarget};
 use stocktake::{
-    Catalog, Clock, Entropy, InventoryReader, OpenVault, OsEntropy, Snapshot, SystemClock, Timestamp,
-    find_snapshot, open_vault,
+    Catalog, Clock, Entropy, InventoryReader, OpenVault, OsEntropy, Snapshot, SystemClock, Timestamp, find_snapshot,
+    open_vault,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,7 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) cancel: CancellationToken,
+    ends_by_itself: AtomicBool,
     started: Timestamp,
 }
 
@@ -35,7 +37,16 @@ impl Session {
     pub(crate) fn new(output: Arc<Output>, cancel: CancellationToken) -> Self {
         let clock = Arc::new(SystemClock);
         let started = clock.now();
-        Self { output, clock, entropy: Arc::new(OsEntropy), cancel, started }
+        Self { output, clock, entropy: Arc::new(OsEntropy), cancel, ends_by_itself: AtomicBool::new(false), started }
+    }
+
+    /// Says that the command takes note of the cancellation itself from now on, and must not be dropped.
+    pub(crate) fn end_by_itself(&self) {
+        self.ends_by_itself.store(true, Relaxed);
+    }
+
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        self.ends_by_itself.load(Relaxed)
     }
 
     /// How long the command has been running.

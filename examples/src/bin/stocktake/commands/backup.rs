@@ -6,8 +6,8 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use stocktake::{
     Backup, BackupMode, BackupOptions, BackupPlan, BackupReport, ChangeCounts, DeleteInventories, Forecast,
-    JobCounters, JobStatus, ListingBudget, Location, OnArchived, OnChanged, RequestCounts, SnapshotId, SnapshotMode,
-    Tally, Timestamp, ViewChoice, ViewFacts, ViewRule, choose_view,
+    JobCounters, JobStatus, ListingBudget, Location, Meter, OnArchived, OnChanged, RequestCounts, SnapshotId,
+    SnapshotMode, Tally, Timestamp, ViewChoice, ViewFacts, ViewRule, choose_view,
 };
 use stocktake_examples::{bytes, count, peak_memory_bytes, seconds};
 
@@ -242,6 +242,7 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Outcome> 
         progress.finish();
         return forecast(&plan, view.as_ref(), &meter, session);
     }
+    session.end_by_itself();
     let report = plan.run().await;
     progress.finish();
     done(&report?, view.as_ref(), session)

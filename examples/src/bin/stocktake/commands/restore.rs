@@ -85,9 +85,8 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Outcome>
     let progress = Progress::new(session, "restore");
     let (snapshot, missing) = select(snapshot, keys, &*progress).await?;
     let id = snapshot.record().id;
-    let mut restore = Restore::new(&opened.vault, snapshot, target.target)
-        .observer(progress.clone())
-        .cancel(session.cancel.clone());
+    let mut restore =
+        Restore::new(&opened.vault, snapshot, target.target).observer(progress.clone()).cancel(session.cancel.clone());
     if args.verify {
         restore = restore.verify_through(target.written);
     }

@@ -24,6 +24,8 @@ struct Row<'a> {
     format: InventoryFormat,
     files: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
     fields: &'a [String],
     ready: bool,
     problem: Option<&'a str>,
@@ -48,7 +50,7 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Outcome> {
 
 impl<'a> Row<'a> {
     fn new(info: &'a InventoryInfo) -> Self {
-        let InventoryInfo { location, created, bucket, format, files, bytes, fields, not_ready, .. } = info;
+        let InventoryInfo { location, created, bucket, format, files, bytes, rows, fields, not_ready, .. } = info;
         Self {
             inventory: location,
             bucket,
@@ -56,6 +58,7 @@ impl<'a> Row<'a> {
             format: *format,
             files: *files,
             bytes: *bytes,
+            rows: *rows,
             fields,
             ready: not_ready.is_none(),
             problem: not_ready.as_deref(),
