@@ -5,6 +5,8 @@
 //! tells exactly what will be done, and nothing was written. [`BackupPlan::run`]
 //! copies, packs, and commits.
 
+mod options;
+mod report;
 mod see;
 
 use std::fmt;
@@ -13,87 +15,23 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use stocktake_core::{
-    Catalog, ChangeCounts, Clock, Entropy, Error, Event, Inventory, InventoryInfo, InventoryReader, InventoryUse,
-    InventoryVersions, JobCounters, JobId, JobSpec, JobSummary, Location, Observer, RequestCounts, Result, Scope,
-    Snapshot, SnapshotRecord, Source, Tally, Timestamp, Trigger,
+    Catalog, Clock, Entropy, Error, Event, Inventory, InventoryInfo, InventoryReader, InventoryUse, JobCounters, JobId,
+    JobSpec, JobSummary, Observer, Result, Scope, Snapshot, SnapshotRecord, Source, Tally, Timestamp,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::cleanup::{self, DeleteInventories, InventoryRemoval};
-use crate::compare::{ChangeSet, CompareOptions, Guards, Side, compare};
-use crate::copy::{self, CopyJob, CopyOptions, Outlook, Progress, outlook};
-use crate::filter::FilterRules;
+use crate::cleanup;
+use crate::compare::{ChangeSet, Side, compare};
+use crate::copy::{self, CopyJob, Outlook, Progress, outlook};
 use crate::meter::Reading;
-use crate::select::{self, Choice};
-use crate::view::{ViewChoice, ViewRule};
+use crate::select;
+use crate::view::ViewChoice;
 use crate::{Meter, OpenVault};
+use options::{check_name, check_options, default_name, scope};
 use see::Seen;
 
-/// What to back up, and how.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct BackupOptions {
-    /// The plan whose line of snapshots this one continues. Default `"default"`.
-    pub plan: String,
-    /// Name of the snapshot; made up from its id when `None`.
-    pub name: Option<String>,
-    /// What caused the job. Default: somebody asked for it.
-    pub trigger: Trigger,
-    /// Whether to build on the last snapshot of the plan. Default: where there is one.
-    pub mode: BackupMode,
-    /// Which inventory to use, how old it may be, and which bucket and prefix it must cover.
-    pub inventory: Choice,
-    /// Whether the source may be listed instead. Default: it is not, or it is what was given as the inventories.
-    pub view: ViewRule,
-    /// The source as it is recorded in the snapshot, without credentials. A plan's next snapshot builds on the
-    /// last one only where it is written the same.
-    pub source: Location,
-    /// How the comparison is done: memory, source path, stated prefix of the inventory. What is in scope is said
-    /// by [`filters`](Self::filters), and current objects are compared: other settings of a comparison are refused.
-    pub compare: CompareOptions,
-    /// Which of the source's objects are in scope.
-    pub filters: FilterRules,
-    /// When to stop before anything is written: what is compared with the parent, and what a full backup finds
-    /// beside the plan's last snapshot of the same scope.
-    pub guards: Guards,
-    /// How objects are copied.
-    pub copy: CopyOptions,
-    /// Which inventories are removed once the snapshot is committed. Default: none.
-    pub delete_inventories: DeleteInventories,
-}
-
-impl BackupOptions {
-    /// Defaults for the source that people write as `source`.
-    ///
-    /// They take an inventory of any bucket, and all of its rows: set [`Choice::bucket`] and
-    /// [`CompareOptions::path`] to those of the source.
-    pub fn new(source: Location) -> Self {
-        Self {
-            plan: "default".into(),
-            name: None,
-            trigger: Trigger::Manual,
-            mode: BackupMode::Incremental,
-            inventory: Choice::default(),
-            view: ViewRule::default(),
-            source,
-            compare: CompareOptions::default(),
-            filters: FilterRules::default(),
-            guards: Guards::default(),
-            copy: CopyOptions::default(),
-            delete_inventories: DeleteInventories::default(),
-        }
-    }
-}
-
-/// Whether to build on an earlier snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackupMode {
-    /// On the last one of the plan, where there is one and its scope is the same.
-    Incremental,
-    /// On none: every object is read again, from whatever inventory is young enough, be it the one of the last
-    /// snapshot.
-    Full,
-}
+pub use options::{BackupMode, BackupOptions};
+pub use report::{BackupReport, JobStatus};
 
 /// The parts of a backup: what does the work.
 #[derive(Clone)]
@@ -253,42 +191,6 @@ impl Backup {
             settings = settings.with_filter(rules.compile(self.clock.now())?);
         }
         compare(previous, current, &settings, self.entropy.as_ref(), self.observer.as_ref(), &self.cancel).await
-    }
-}
-
-/// Refuses settings that a backup can't honour.
-fn check_options(options: &BackupOptions) -> Result<()> {
-    if options.compare.filter.is_some() {
-        return Err(Error::invalid("a backup's filters are given as BackupOptions::filters, which its scope records"));
-    }
-    if options.compare.versions != InventoryVersions::Current {
-        return Err(Error::invalid("a backup compares current objects; other versions can't be copied yet"));
-    }
-    options.copy.check()
-}
-
-fn check_name(name: &str, snapshots: &[SnapshotRecord]) -> Result<()> {
-    if name.is_empty() || name.len() > 256 || name.chars().any(|c| c.is_control() || c == '#') {
-        return Err(Error::invalid(format!(
-            "{name:?} can't be the name of a snapshot: it has 1 to 256 printable bytes without a #"
-        )));
-    }
-    // A name would go before what is meant by these.
-    let means_another = |record: &SnapshotRecord| record.id.to_string() == name || record.id.short() == name;
-    if name == "latest" || snapshots.iter().any(means_another) {
-        return Err(Error::invalid(format!("{name:?} can't be the name of a snapshot: it stands for another one")));
-    }
-    match snapshots.iter().find(|record| record.name == name) {
-        Some(record) => Err(Error::NameTaken { name: name.to_owned(), snapshot: record.id }),
-        None => Ok(()),
-    }
-}
-
-fn scope(options: &BackupOptions) -> Scope {
-    Scope {
-        source: options.source.clone(),
-        path: options.compare.path.escape_ascii().to_string(),
-        filters: options.filters.texts(),
     }
 }
 
@@ -456,14 +358,6 @@ fn nothing_there(info: &InventoryInfo, source: &Arc<dyn Source>) -> Error {
     Error::InventoryScopeMismatch { inventory: info.location.clone(), problem }
 }
 
-fn default_name(trigger: Trigger, id: JobId) -> String {
-    let kind = match trigger {
-        Trigger::Manual => "manualbk",
-        Trigger::Scheduled => "autobk",
-    };
-    format!("{kind}_{}", id.short())
-}
-
 fn summary(scope: Scope, info: &InventoryInfo, as_of_end: Timestamp, counters: JobCounters) -> JobSummary {
     JobSummary {
         scope,
@@ -479,47 +373,4 @@ fn summary(scope: Scope, info: &InventoryInfo, as_of_end: Timestamp, counters: J
         },
         counters,
     }
-}
-
-/// What a backup did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct BackupReport {
-    /// The snapshot, with its counters as of the moment before the commit.
-    pub snapshot: SnapshotRecord,
-    /// Blobs and bytes written to the vault, the commit's included.
-    pub written: Tally,
-    /// Requests sent, the commit's included.
-    pub requests: RequestCounts,
-    /// Why the source was seen as it was; `None` where there was nothing to decide.
-    pub view: Option<ViewChoice>,
-    /// What became of the inventories that were to be removed, oldest first.
-    pub removals: Vec<InventoryRemoval>,
-}
-
-impl BackupReport {
-    /// How the job ended.
-    pub fn status(&self) -> JobStatus {
-        let all_removed = self.removals.iter().all(|removal| removal.problem.is_none());
-        if self.snapshot.summary.counters.failed.objects == 0 && all_removed {
-            JobStatus::Completed
-        } else {
-            JobStatus::CompletedWithIssues
-        }
-    }
-
-    /// What the comparison found.
-    pub fn changes(&self) -> &ChangeCounts {
-        &self.snapshot.summary.counters.changes
-    }
-}
-
-/// How a job ended that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobStatus {
-    /// All was done.
-    Completed,
-    /// Some objects could not be copied, or inventories not be removed; each was told to the observer.
-    CompletedWithIssues,
 }
