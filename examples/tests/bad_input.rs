@@ -413,8 +413,9 @@ fn an_interrupt_cancels_cleanly() {
         std::thread::sleep(std::time::Duration::from_millis(delay));
         Command::new("kill").args(["-INT", &backup.id().to_string()]).status().unwrap();
         let status = backup.wait().unwrap();
-        // A machine fast enough to be done by then is no failure; what is told is what is there.
-        assert!(matches!(status.code(), Some(130 | 0)), "{status:?} {:?}", status.signal());
+        // A machine fast enough to be done by then, or so slow that it has not begun, is no failure; what is told is
+        // what is there.
+        assert!(matches!((status.code(), status.signal()), (Some(130 | 0), _) | (_, Some(2))), "{status:?}");
         committed += usize::from(status.code() == Some(0));
         assert_eq!(world.on_vault("snapshots", &[]).exits(0).rows().len(), committed, "after {delay} ms");
     }

@@ -312,7 +312,16 @@ fn parquet_files() {
     seed("parquet", "footer-longer-than-file", [&plain[..plain.len() - 8], b"\xff\xff\xff\x7fPAR1"].concat());
     seed("parquet", "only-magic", b"PAR1\x00\x00\x00\x00PAR1");
     seed("parquet", "schema-of-nested-groups", footer_alone(&[&[1; 300][..], &[0]].concat()));
-    seed("parquet", "schema-claims-children", footer_alone(&[i32::MAX]));
+    let claims = footer_alone(&[i32::MAX]);
+    seed("parquet", "schema-claims-children", &claims[..]);
+    // The same, with fields that are not of their type: the number of children, the schema.
+    for (name, head, other) in [("wide", 0x15, 0x16), ("structure", 0x19, 0x1c)] {
+        let at = claims.iter().rposition(|byte| *byte == head).filter(|_| head == 0x15);
+        let at = at.or_else(|| claims.iter().position(|byte| *byte == head)).unwrap();
+        let mut bytes = claims.clone();
+        bytes[at] = other;
+        seed("parquet", &format!("schema-claims-children-{name}"), bytes);
+    }
 }
 
 /// A file that is only a footer, with a schema whose elements have so many children.

@@ -69,7 +69,7 @@ impl CatalogOptions {
         self
     }
 
-    /// Sets the rows of row groups, in base and in delta segments. A segment has 32,000 row groups at most, so
+    /// Sets the rows of row groups, in base and in delta segments. A segment has 6,000 row groups at most, so
     /// more are taken where its rows demand it.
     #[must_use]
     pub fn with_group_rows(mut self, base: usize, delta: usize) -> Self {

@@ -65,14 +65,13 @@ enum Look<T> {
 }
 
 impl<T> Look<T> {
-    /// Tells what is wrong with a blob from failures to look.
+    /// Tells what is wrong with a blob from failures to look. One that is sound and of later software is such a
+    /// failure: what it says is not known, and must not be taken for nothing.
     fn of(read: Result<T>) -> Result<Self> {
         match read {
             Ok(value) => Ok(Self::Sound(value)),
             Err(Error::BlobNotFound { .. }) => Ok(Self::Gone),
-            Err(Error::BlobDamaged { problem, .. } | Error::VaultUnsupported { problem, .. }) => {
-                Ok(Self::Unsound(problem))
-            }
+            Err(Error::BlobDamaged { problem, .. }) => Ok(Self::Unsound(problem)),
             Err(error) => Err(error),
         }
     }
@@ -171,6 +170,12 @@ impl Slots {
         let name = names::slot(record.id);
         let slot = Slot::Commit { record: record.clone() };
         let bytes = self.store.seal(&name, &slot)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(Error::invalid(format!(
+                "the record of the job has {} bytes, too many to be kept",
+                bytes.len()
+            )));
+        }
         let mut attempt = 0;
         loop {
             let error = match self.store.vault().create(&name, bytes.clone()).await {

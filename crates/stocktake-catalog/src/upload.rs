@@ -22,8 +22,9 @@ use crate::task::compute;
 /// of 50 TB refers to 780,000 more, and a sidecar of 3 million would be the largest.
 const MAX_PACKS: usize = 500_000;
 
-/// How many row groups a segment may have: Parquet counts them in 15 bits.
-const MAX_GROUPS: u64 = 32_000;
+/// How many row groups a segment may have. The reader takes no footer of more than half a million structures, and a
+/// row group has some seventy.
+const MAX_GROUPS: u64 = 6_000;
 
 /// A segment being filled, at most the maximum of rows in memory, encoded.
 pub(crate) struct SegmentSink {

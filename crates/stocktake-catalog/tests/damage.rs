@@ -188,3 +188,21 @@ fn names_that_are_no_jobs_are_passed_over() {
         assert_eq!(catalog.check(Vec::new()).try_collect::<Vec<_>>().await.unwrap(), []);
     });
 }
+
+#[test]
+fn a_record_of_later_software_is_not_passed_over() {
+    run(async {
+        for name in [stocktake_format::names::slot, stocktake_format::names::expire] {
+            let (vault, record, _) = prepared(Mode::Sealed).await;
+            let name = name(record.id);
+            let later = stocktake_format::encode_document(
+                &key(Mode::Sealed),
+                &name,
+                &std::collections::BTreeMap::from([("version", 2)]),
+            );
+            vault.tamper(&name, later);
+            let listed = open(vault, Mode::Sealed, tiny()).snapshots().await;
+            assert_eq!(listed.unwrap_err().code(), "vault_unsupported");
+        }
+    });
+}

@@ -199,6 +199,27 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// What keys of one container are confined to, where these prefixes begin with the container and a slash, as
+    /// those of an account's rule do. One without a slash is the beginning of the names of whole containers.
+    #[must_use]
+    pub fn within(&self, container: &str) -> Self {
+        let of = |prefixes: &[String]| -> Vec<String> {
+            let keys = prefixes.iter().filter_map(|prefix| match prefix.split_once('/') {
+                None => container.starts_with(prefix.as_str()).then_some(""),
+                Some((of, key)) => (of == container).then_some(key),
+            });
+            let mut keys: Vec<_> = keys.map(str::to_owned).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        };
+        let mut prefixes = of(&self.prefixes);
+        if prefixes.iter().any(String::is_empty) {
+            prefixes.clear();
+        }
+        Self { prefixes, excluded: of(&self.excluded), kinds: self.kinds.clone() }
+    }
+
     /// Whether nothing is said of it, so that all is taken to be listed.
     pub fn is_unconfined(&self) -> bool {
         *self == Self::default()

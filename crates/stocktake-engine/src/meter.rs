@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use stocktake_core::{
-    BlobInfo, IfExists, Inventory, NewObject, ObjectKey, ObjectRead, RequestCounts, Result, Source, Target,
+    BlobInfo, IfExists, Inventory, NewObject, ObjectKey, ObjectRead, RequestCounts, Result, Source, Tally, Target,
     TargetObject, Vault, VaultCapabilities, Wanted,
 };
 
@@ -22,7 +22,8 @@ struct Counts {
     source_get: AtomicU64,
     source_list: AtomicU64,
     vault_put: AtomicU64,
-    vault_put_bytes: AtomicU64,
+    vault_blobs: AtomicU64,
+    vault_bytes: AtomicU64,
     vault_get: AtomicU64,
     vault_head: AtomicU64,
     vault_list: AtomicU64,
@@ -35,7 +36,8 @@ struct Counts {
 /// What a [`Meter`] shows at some moment.
 pub(crate) struct Reading {
     pub(crate) requests: RequestCounts,
-    pub(crate) vault_bytes: u64,
+    /// Blobs that the vault has taken.
+    pub(crate) written: Tally,
     pub(crate) retries: u64,
 }
 
@@ -63,9 +65,10 @@ impl Meter {
         }
     }
 
-    /// Bytes that a vault has taken; those of attempts that failed are not in it.
-    pub fn vault_bytes(&self) -> u64 {
-        self.0.vault_put_bytes.load(Relaxed)
+    /// Blobs that a vault has taken, and their bytes; attempts that failed are not in it.
+    pub fn written(&self) -> Tally {
+        let bytes = self.0.vault_bytes.load(Relaxed);
+        Tally { objects: self.0.vault_blobs.load(Relaxed), bytes: bytes.into() }
     }
 
     /// Calls that were repeated.
@@ -75,7 +78,7 @@ impl Meter {
 
     /// What it shows now.
     pub(crate) fn reading(&self) -> Reading {
-        Reading { requests: self.requests(), vault_bytes: self.vault_bytes(), retries: self.retries() }
+        Reading { requests: self.requests(), written: self.written(), retries: self.retries() }
     }
 
     /// What was counted after an earlier reading.
@@ -93,9 +96,10 @@ impl Meter {
             target_head: now.target_head - then.target_head,
             target_put: now.target_put - then.target_put,
         };
+        let (written, then) = (self.written(), before.written);
         Reading {
             requests,
-            vault_bytes: self.vault_bytes() - before.vault_bytes,
+            written: Tally { objects: written.objects - then.objects, bytes: written.bytes - then.bytes },
             retries: self.retries() - before.retries,
         }
     }
@@ -168,7 +172,8 @@ impl Vault for MeteredVault {
         self.meter.0.vault_put.fetch_add(1, Relaxed);
         let length = bytes.len() as u64;
         self.inner.create(name, bytes).await?;
-        self.meter.0.vault_put_bytes.fetch_add(length, Relaxed);
+        self.meter.0.vault_blobs.fetch_add(1, Relaxed);
+        self.meter.0.vault_bytes.fetch_add(length, Relaxed);
         Ok(())
     }
 

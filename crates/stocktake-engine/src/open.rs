@@ -91,9 +91,10 @@ pub async fn init_vault(
     }
     if let Err(unsafe_store) = check_create_once(&*vault, &config).await {
         // The settings first: a vault never exists without its key.
-        vault.delete(names::VAULT_CONFIG).await?;
-        if key.is_encrypted() {
-            vault.delete(&names::key(&key_id)).await?;
+        for name in [names::VAULT_CONFIG.to_owned(), names::key(&key_id)] {
+            if let Err(error) = vault.delete(&name).await {
+                tracing::error!(%error, name, "what was to be a vault is not to be used; delete it");
+            }
         }
         return Err(unsafe_store);
     }
@@ -157,7 +158,7 @@ async fn unwrap_key(
     }
     let keys: Vec<_> = vault.list(names::KEYS, None).try_collect().await?;
     // A copy that can't be read may stand beside one that opens the vault.
-    let (mut kinds, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut kinds, mut unreadable, mut tried) = (Vec::new(), Vec::new(), 0);
     for info in keys.iter().filter(|info| info.name.ends_with(".json")) {
         let wrapped = match vault.read(&info.name, Some(0..info.size.clamp(1, MAX_KEY_BYTES))).await {
             Ok(bytes) => WrappedKey::decode(&bytes),
@@ -175,13 +176,14 @@ async fn unwrap_key(
         for provider in providers.iter().filter(|provider| provider.name() == wrapped.provider) {
             match provider.unwrap(config.id, &wrapped).await {
                 Ok(Some(secret)) => return Ok(secret),
-                Ok(None) => {}
+                Ok(None) => tried += 1,
                 Err(error) => unreadable.push(damaged(vault, &info.name, error)),
             }
         }
         kinds.push(wrapped.provider);
     }
-    if !unreadable.is_empty() && unreadable.len() >= kinds.len() {
+    // Only where nothing else could be tried is that the reason.
+    if tried == 0 && !unreadable.is_empty() {
         return Err(unreadable.remove(0));
     }
     let given: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
@@ -198,7 +200,10 @@ async fn check_create_once(vault: &dyn Vault, config: &VaultConfig) -> Result<()
     if !create_if_absent {
         return Ok(());
     }
-    match vault.create(names::VAULT_CONFIG, config.encode().into()).await {
+    // Other bytes than those that are there: else a repeated request that meets its own first attempt would pass for
+    // a second creation.
+    let other = VaultConfig { software: format!("{SOFTWARE}, trying out the store"), ..config.clone() };
+    match vault.create(names::VAULT_CONFIG, other.encode().into()).await {
         Err(Error::BlobExists { .. }) => Ok(()),
         Ok(()) => Err(Error::invalid(format!(
             "{vault} lets a name be created twice, so two jobs at once would not be safe. Open it as a store without \

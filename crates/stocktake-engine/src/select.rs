@@ -155,10 +155,10 @@ pub fn check_prefix(info: &InventoryInfo, path: &[u8], inventory_prefix: &[u8]) 
     Err(Error::InventoryScopeMismatch { inventory: info.location.clone(), problem })
 }
 
-/// What an inventory says that it leaves out of a source path that it covers.
-pub(crate) fn left_out(info: &InventoryInfo, path: &[u8]) -> Vec<String> {
-    let Coverage { excluded, kinds, .. } = &info.coverage;
-    let within = excluded.iter().filter(|prefix| prefix.as_bytes().starts_with(path));
+/// What an inventory of this coverage leaves out of a source path, as a snapshot's scope spells it.
+pub(crate) fn left_out(coverage: &Coverage, path: &str) -> Vec<String> {
+    let Coverage { excluded, kinds, .. } = coverage;
+    let within = excluded.iter().filter(|prefix| prefix.as_bytes().escape_ascii().to_string().starts_with(path));
     let mut left_out: Vec<_> = within.map(|prefix| format!("keys that begin with \"{prefix}\"")).collect();
     if !kinds.is_empty() {
         left_out.push(format!("objects that are not of the kind {}", kinds.join(" or ")));
@@ -184,10 +184,11 @@ pub fn scope_change(last: &JobSummary, info: &InventoryInfo, scope: &Scope) -> O
     if *filters != scope.filters {
         return Some("the filters differ from those of the last snapshot".into());
     }
-    // A listing has no configuration.
-    let both_delivered = [last.inventory.format, info.format].iter().all(|format| *format != InventoryFormat::Listing);
-    if both_delivered && last.inventory.coverage != info.coverage {
-        return Some("the inventory is confined to something else than that of the last snapshot".into());
+    // Its prefixes contain the path, or it was refused. What it leaves out there would be taken for deleted.
+    let (before, now) = (left_out(&last.inventory.coverage, path), left_out(&info.coverage, path));
+    if before != now {
+        let list = |left_out: &[String]| if left_out.is_empty() { "nothing".into() } else { left_out.join(", ") };
+        return Some(format!("the inventory left out {} and leaves out {} now", list(&before), list(&now)));
     }
     if last.inventory.versions != info.versions {
         return Some("one inventory lists all versions and the other current objects only".into());
@@ -304,7 +305,24 @@ mod tests {
         assert!(!covers(&of(&[], &["tmp/"]), b"tmp/a"));
         let partly = of(&[], &["2026/tmp/", "other/"]);
         assert!(covers(&partly, b"2026/"));
-        assert_eq!(left_out(&partly, b"2026/"), ["keys that begin with \"2026/tmp/\""]);
+        assert_eq!(left_out(&partly.coverage, "2026/"), ["keys that begin with \"2026/tmp/\""]);
+
+        // A listing leaves nothing out, and neither does an exclusion elsewhere.
+        let scope = Scope { source: Location::new("s3://photos"), path: "2026/".into(), filters: Vec::new() };
+        let after = |before: &InventoryInfo, now: &InventoryInfo| {
+            let last = JobSummary {
+                scope: scope.clone(),
+                as_of_start: Timestamp::default(),
+                as_of_end: Timestamp::default(),
+                inventory: used(before),
+                counters: JobCounters::default(),
+            };
+            scope_change(&last, now, &scope)
+        };
+        let listing = InventoryInfo { format: InventoryFormat::Listing, ..info("a", 1) };
+        assert!(after(&listing, &partly).is_some_and(|reason| reason.contains("2026/tmp/")));
+        assert_eq!(after(&partly, &partly), None);
+        assert_eq!(after(&listing, &of(&["2026/"], &["other/"])), None);
     }
 
     #[test]

@@ -466,3 +466,20 @@ impl Source for ReplacedMeanwhile {
         Ok(read)
     }
 }
+
+#[tokio::test]
+async fn large_objects_replaced_by_small_ones_wait_for_nobody() {
+    let world = World::new().await;
+    let names: Vec<_> = (0..40).map(|number| format!("log/{number:02}")).collect();
+    names.iter().for_each(|name| drop(world.bucket.put(name.as_str(), format!("{name}, rotated"))));
+    // Each is listed with as much as may be in memory at once for one of them.
+    let mut claims = claims(&world);
+    for entry in &mut claims.1 {
+        (entry.size, entry.etag) = (8 << 20, Some("another".into()));
+    }
+    let world = World { inventories: Arc::new(claims), ..world };
+    let backup = tokio::time::timeout(std::time::Duration::from_secs(60), world.backup());
+    let report = backup.await.expect("it comes to an end").unwrap();
+    assert_eq!(report.snapshot.summary.counters.newer.objects, 40);
+    assert!(world.restored(report.snapshot.id).await.unwrap() == world.state());
+}

@@ -4,9 +4,10 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,12 +39,14 @@ async fn a_key_opens_what_it_was_made_for_and_nothing_else() {
 
 /// A store whose creations go another way than they say.
 #[derive(Debug)]
-struct Odd(MemoryVault, Way);
+struct Odd(MemoryVault, Way, Mutex<BTreeSet<(String, bool)>>);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     /// It replaces what is there.
     Replaces,
+    /// The answer to each first creation of a name is lost, and to one that finds the name taken.
+    LosesAnswers,
     /// Its client repeats by itself, and meets its own first attempt.
     Repeats,
 }
@@ -67,6 +70,13 @@ impl Vault for Odd {
                 self.0.create(name, bytes).await
             }
             (Way::Repeats, Ok(())) if name == stocktake_format::names::VAULT_CONFIG => self.0.create(name, bytes).await,
+            (Way::LosesAnswers, outcome) => {
+                if self.2.lock().unwrap().insert((name.to_owned(), outcome.is_ok())) {
+                    let location = stocktake_core::Location::new("odd");
+                    return Err(Error::Unavailable { location, action: "create".into(), source: "lost".into() });
+                }
+                outcome
+            }
             (_, outcome) => outcome,
         }
     }
@@ -90,7 +100,8 @@ impl Vault for Odd {
 
 #[tokio::test]
 async fn a_store_that_creates_a_name_twice_gets_no_vault_and_keeps_nothing_of_it() {
-    let (store, key) = (Arc::new(Odd(MemoryVault::new(), Way::Replaces)), KeyFile::new(&[7; 32]).unwrap());
+    let (store, key) =
+        (Arc::new(Odd(MemoryVault::new(), Way::Replaces, Mutex::default())), KeyFile::new(&[7; 32]).unwrap());
     let entropy = SeededEntropy::new(1);
     let made = init_vault(store.clone(), Protection::Encrypted(&key), &*support::clock(), &entropy).await;
     assert_eq!(made.unwrap_err().code(), "invalid_input");
@@ -99,8 +110,34 @@ async fn a_store_that_creates_a_name_twice_gets_no_vault_and_keeps_nothing_of_it
 
 #[tokio::test]
 async fn a_vault_whose_making_met_its_own_first_attempt_is_made() {
-    let (store, key) = (Arc::new(Odd(MemoryVault::new(), Way::Repeats)), KeyFile::new(&[7; 32]).unwrap());
-    let entropy = SeededEntropy::new(1);
-    init_vault(store.clone(), Protection::Encrypted(&key), &*support::clock(), &entropy).await.unwrap();
-    open_vault(store, &[&key]).await.unwrap();
+    for way in [Way::Repeats, Way::LosesAnswers] {
+        let (store, key) = (Arc::new(Odd(MemoryVault::new(), way, Mutex::default())), KeyFile::new(&[7; 32]).unwrap());
+        let entropy = SeededEntropy::new(1);
+        init_vault(store.clone(), Protection::Encrypted(&key), &*support::clock(), &entropy).await.unwrap();
+        open_vault(store, &[&key]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wrapped_key_that_can_not_be_read_does_not_stand_before_one_that_opens() {
+    let world = World::new().await;
+    let code = async |key: [u8; 32]| {
+        let file = KeyFile::new(&key).unwrap();
+        open_vault(world.store.clone(), &[&file]).await.map(|_| "open").map_err(|error| error.code())
+    };
+    for (name, bytes) in [
+        ("keys/.DS_Store", &b"x"[..]),
+        ("keys/0.json", b""),
+        ("keys/1.json", b"{}"),
+        ("keys/2.json", b"{\"version\": 2}"),
+    ] {
+        world.store.create(name, Bytes::from_static(bytes)).await.unwrap();
+        assert_eq!(code([7; 32]).await, Ok("open"), "{name}");
+        assert_eq!(code([8; 32]).await, Err("wrong_key"), "{name}");
+    }
+    // Where no key can be read, that is the reason.
+    for key in world.store.names().iter().filter(|name| name.starts_with("keys/")) {
+        world.store.tamper(key, "x");
+    }
+    assert_eq!(code([7; 32]).await, Err("corrupt_pack"));
 }

@@ -6,19 +6,15 @@
 //! chunk count u32, then each: pack index u32   block offset u32   block length u32   offset u32   length u32   hash [16]
 //! ```
 //! Chunks follow each other in the object. A list takes 36 bytes a chunk: 18 bytes
-//! for each mebibyte of the object, 9 for one of more than half a tebibyte, and less for one so large that there
-//! would be more than four million.
+//! for each mebibyte of the object, 9 for one of more than half a tebibyte.
 
 use stocktake_core::{ContentHash, Extent, JobId, PackId};
 
 use crate::wire::{Reader, length};
 use crate::{FormatError, Result};
 
-/// How many chunks of the usual length an object may have: their list has to fit a block.
-const MAX_CHUNKS: u64 = 4 << 20;
-
-/// No object is cut into larger chunks than of this usual length, in bytes.
-const MAX_AVERAGE_BYTES: usize = 32 << 20;
+/// The largest object whose list of chunks surely fits a block, in bytes: 20 TiB.
+pub const MAX_OBJECT_BYTES: u64 = 20 << 40;
 
 /// Objects larger than this, in bytes, are cut into larger chunks, to keep their lists short.
 const LARGE_OBJECT_BYTES: u64 = 512 << 30;
@@ -39,16 +35,12 @@ pub struct ChunkSizes {
 }
 
 impl ChunkSizes {
-    /// The sizes for an object of `size` bytes: 2 MiB on average, 4 MiB above half a tebibyte, twice as much above
-    /// 16 TiB, and so on up to 32 MiB.
+    /// The sizes for an object of `size` bytes: 2 MiB on average, 4 MiB above half a tebibyte.
     ///
     /// They do not depend on the size otherwise, so an object that grows or
     /// shrinks is cut at the same places.
     pub fn for_object(size: u64) -> Self {
-        let mut average: usize = if size > LARGE_OBJECT_BYTES { 4 << 20 } else { 2 << 20 };
-        while size / average as u64 > MAX_CHUNKS && average < MAX_AVERAGE_BYTES {
-            average *= 2;
-        }
+        let average: usize = if size > LARGE_OBJECT_BYTES { 4 << 20 } else { 2 << 20 };
         Self { min: average / 4, average, max: average * 4 }
     }
 }
@@ -166,11 +158,10 @@ mod tests {
 
     #[test]
     fn the_list_of_the_largest_object_fits_a_block() {
-        for size in [5_u64 << 40, 16 << 40, 20 << 40, 50_000_000_000_000, 100 << 40] {
-            let sizes = ChunkSizes::for_object(size);
-            // Each chunk, and a pack for every 64 MiB.
-            let list_bytes = size / sizes.average as u64 * CHUNK_BYTES as u64 + (size >> 26) * PACK_BYTES as u64;
-            assert!(list_bytes < crate::MAX_BLOCK_BYTES as u64 && sizes.max < crate::MAX_BLOCK_BYTES, "{size}");
-        }
+        let sizes = ChunkSizes::for_object(MAX_OBJECT_BYTES);
+        // Each chunk, were they only three quarters as long as usual, and a pack for every 64 MiB.
+        let chunks = MAX_OBJECT_BYTES / (sizes.average as u64 * 3 / 4) * CHUNK_BYTES as u64;
+        let list_bytes = chunks + (MAX_OBJECT_BYTES >> 26) * PACK_BYTES as u64;
+        assert!(list_bytes < crate::MAX_BLOCK_BYTES as u64 && sizes.max < crate::MAX_BLOCK_BYTES);
     }
 }

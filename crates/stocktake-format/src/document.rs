@@ -67,8 +67,9 @@ fn check_header(found: &[u8], expected: &[u8]) -> Result<()> {
     if found[..4] != MAGIC {
         return Err(FormatError::damaged("not a document"));
     }
+    // Whoever has no key could have written this, so it is no reason to stop.
     if found[4] > VERSION {
-        return Err(FormatError::Unsupported(format!("document version {}", found[4])));
+        return Err(FormatError::damaged(format!("document version {}: damaged, or of later software", found[4])));
     }
     if found != expected {
         return Err(FormatError::damaged("the header differs from that of this vault"));

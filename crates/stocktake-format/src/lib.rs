@@ -19,7 +19,7 @@ mod text;
 mod wire;
 
 pub use block::{Block, MAX_BLOCK_BYTES};
-pub use chunks::{Chunk, ChunkList, ChunkSizes};
+pub use chunks::{Chunk, ChunkList, ChunkSizes, MAX_OBJECT_BYTES};
 pub use cipher::{FrameCipher, TAG_BYTES};
 pub use config::{VAULT_VERSION, VaultConfig};
 pub use document::{MAX_DOCUMENT_BYTES, decode_document, encode_document};

@@ -22,7 +22,7 @@ use crate::columnar::ColumnarFormat;
 use crate::discovery::{Candidate, discover};
 use crate::fault::Fault;
 use crate::head::{self, Head};
-use crate::manifest::{InventoryManifest, MAX_MANIFEST_BYTES, parse_md5};
+use crate::manifest::{Dialect, InventoryManifest, MAX_MANIFEST_BYTES, parse_md5};
 use crate::names;
 use crate::schema::Schema;
 
@@ -310,12 +310,17 @@ pub(crate) fn info(
     found: String,
 ) -> InventoryInfo {
     let stated = manifest.source_bucket.clone();
+    let bucket = if stated.is_empty() { found } else { stated };
+    let coverage = match manifest.dialect {
+        Dialect::Azure => manifest.coverage.within(&bucket),
+        _ => manifest.coverage.clone(),
+    };
     InventoryInfo {
-        bucket: if stated.is_empty() { found } else { stated },
+        bucket,
         files: manifest.files.len() as u64,
         bytes: manifest.data_bytes(),
         rows: manifest.stated_rows(),
-        coverage: manifest.coverage.clone(),
+        coverage,
         fields: schema.map(|schema| schema.columns().to_vec()).unwrap_or_default(),
         versions: schema.map_or(InventoryVersions::Current, Schema::versions),
         ..InventoryInfo::new(location, manifest.format, manifest.created)

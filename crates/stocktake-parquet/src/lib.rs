@@ -59,6 +59,7 @@ mod decode;
 mod delta;
 mod dictionary;
 mod error;
+mod footer;
 mod header;
 mod hybrid;
 mod meta;

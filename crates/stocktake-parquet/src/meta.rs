@@ -1,7 +1,6 @@
 //! What the footer of a file says: columns, row groups, and where pages are.
 //!
-//! The parquet crate parses it. Before it does, the footer is walked once with a
-//! bound on every count, because that crate trusts them when it reserves memory.
+//! The parquet crate parses it, once [`footer`] has seen that it may.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,15 +15,12 @@ use parquet::file::reader::ChunkReader;
 use parquet::schema::types::ColumnDescriptor;
 
 use crate::crypto::FileCrypto;
+use crate::footer;
 use crate::thrift::{ThriftReader, kind};
 use crate::{Error, Result};
 
 /// The largest footer that is read, in bytes. A footer takes about 100 bytes a column and row group.
 pub const MAX_FOOTER_BYTES: u64 = 32 << 20;
-
-/// The most elements a schema may have, and the deepest nesting of its groups: the parquet crate builds it by
-/// recursion, and reserves as many children as an element claims.
-const MAX_SCHEMA: (u64, usize) = (10_000, 64);
 
 /// How much of a file's end is read first: enough for the footer of most.
 const FIRST_TAIL_BYTES: u64 = 64 << 10;
@@ -146,13 +142,13 @@ impl FileMeta {
         let Some(start) = (tail.len() as u64).checked_sub(whole_len) else {
             return Ok(ParsedTail::NeedMore(whole_len));
         };
-        let footer = &tail[start as usize..tail.len() - TAIL_LEN];
+        let bytes = &tail[start as usize..tail.len() - TAIL_LEN];
         let encrypted = tail.ends_with(b"PARE");
         if !encrypted {
-            walk_footer(footer)?;
+            footer::walk(bytes)?;
         }
         let crypto = match (encrypted, &options.decryption) {
-            (true, Some(properties)) => Some(FileCrypto::new(footer, properties)?),
+            (true, Some(properties)) => Some(FileCrypto::new(bytes, properties)?),
             (true, None) => return Err(Error::unsupported("it is encrypted, and no key was given")),
             (false, _) => None,
         };
@@ -273,48 +269,6 @@ impl FileMeta {
     }
 }
 
-/// Passes over a footer, and sees that no number in it asks for more than there is.
-fn walk_footer(footer: &[u8]) -> Result<()> {
-    const SCHEMA: i16 = 2;
-    ThriftReader::new(footer).structure(|reader, field, kind| match field {
-        SCHEMA => walk_schema(reader, kind),
-        _ => reader.skip(kind),
-    })
-}
-
-/// Passes over a schema: a tree, written as its elements in the order of a walk, each with its number of children.
-fn walk_schema(reader: &mut ThriftReader<'_>, kind: u8) -> Result<()> {
-    const CHILDREN: i16 = 5;
-    let (element, count) = if kind == kind::LIST { reader.list()? } else { (kind, 0) };
-    if element != kind::STRUCT || count > MAX_SCHEMA.0 {
-        return Err(Error::damaged(format!("a schema of {count} elements")));
-    }
-    // How many children each group that is open still lacks.
-    let mut open: Vec<u64> = Vec::new();
-    for place in 0..count {
-        let mut children = 0;
-        reader.structure(|reader, field, kind| match (field, kind) {
-            (CHILDREN, kind::I32) => reader.i32().map(|number| children = number),
-            _ => reader.skip(kind),
-        })?;
-        match open.last_mut() {
-            Some(lacking) => *lacking -= 1,
-            None if place == 0 => {}
-            None => return Err(Error::damaged("a schema with more than one root")),
-        }
-        let left = count - place - 1;
-        match u64::try_from(children) {
-            Ok(0) => {}
-            Ok(children) if children <= left && open.len() < MAX_SCHEMA.1 => open.push(children),
-            _ => return Err(Error::damaged("a schema that claims more than it has")),
-        }
-        while open.last() == Some(&0) {
-            open.pop();
-        }
-    }
-    if open.is_empty() { Ok(()) } else { Err(Error::damaged("a schema that lacks elements")) }
-}
-
 fn footer_len(tail: &[u8]) -> Result<u64> {
     let end = tail.last_chunk::<TAIL_LEN>().ok_or_else(|| Error::damaged("it is too short"))?;
     let (length, magic) = end.split_at(4);
@@ -433,66 +387,5 @@ fn time_unit(column: &ColumnDescriptor) -> Option<TimeUnit> {
         (_, ConvertedType::TIMESTAMP_MILLIS) => Some(TimeUnit::Millis),
         (_, ConvertedType::TIMESTAMP_MICROS) => Some(TimeUnit::Micros),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A footer with this schema, one number of children an element; `None` for a leaf that states none.
-    fn footer(schema: &[Option<u32>]) -> Vec<u8> {
-        let mut bytes = vec![0x15, 0x02, 0x19, 0xfc];
-        let varint = |mut number: u64, bytes: &mut Vec<u8>| {
-            while number >= 0x80 {
-                bytes.push(number as u8 | 0x80);
-                number >>= 7;
-            }
-            bytes.push(number as u8);
-        };
-        varint(schema.len() as u64, &mut bytes);
-        for children in schema {
-            bytes.extend([0x48, 1, b'x']);
-            if let Some(children) = children {
-                bytes.push(0x15);
-                varint(2 * u64::from(*children), &mut bytes);
-            }
-            bytes.push(0);
-        }
-        bytes.extend([0x16, 0, 0x19, 0x0c, 0]);
-        bytes
-    }
-
-    fn walk(schema: &[Option<u32>]) -> bool {
-        walk_footer(&footer(schema)).is_ok()
-    }
-
-    #[test]
-    fn a_schema_is_a_tree_of_what_is_there() {
-        assert!(walk(&[Some(2), None, Some(1), None]));
-        assert!(walk(&[Some(1), Some(1), Some(1), None]));
-        assert!(walk(&[Some(0)]) && walk(&[None]) && walk(&[]));
-        // More children than elements, elements of no group, a group that is not filled.
-        assert!(!walk(&[Some(i32::MAX as u32)]));
-        assert!(!walk(&[Some(1), None, None]));
-        assert!(!walk(&[Some(2), Some(2), None, None]));
-    }
-
-    #[test]
-    fn a_schema_of_deep_groups_is_refused_before_it_is_built() {
-        let nested = |depth: usize| [vec![Some(1); depth], vec![None]].concat();
-        assert!(walk(&nested(MAX_SCHEMA.1)));
-        assert!(!walk(&nested(MAX_SCHEMA.1 + 1)));
-        let file = [&b"PAR1"[..], &footer(&nested(9_000))].concat();
-        let length = (file.len() - 4) as u32;
-        let file = Bytes::from([&file[..], &length.to_le_bytes(), b"PAR1"].concat());
-        assert!(matches!(FileMeta::read(&file, &FileOptions::default()), Err(Error::Damaged { .. })));
-    }
-
-    #[test]
-    fn a_schema_of_countless_columns_is_refused() {
-        let flat = |columns: u32| [vec![Some(columns)], vec![None; columns as usize]].concat();
-        assert!(walk(&flat(9_999)));
-        assert!(!walk(&flat(10_000)));
     }
 }

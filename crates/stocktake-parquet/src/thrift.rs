@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// Deeper nesting than any Parquet structure has.
 const MAX_DEPTH: usize = 16;
 
-/// More structures than any footer that is read has: four for each of a hundred thousand column chunks.
+/// More structures than any footer that is read has: four or five for each of a hundred thousand column chunks.
 const MAX_STRUCTURES: usize = 500_000;
 
 /// The type of a field or list element, as its code in the protocol.
@@ -34,7 +34,7 @@ pub(crate) mod kind {
 pub(crate) struct ThriftReader<'a> {
     bytes: &'a [u8],
     position: usize,
-    /// How many structures may still be passed over.
+    /// How many structures may still be read.
     structures: usize,
 }
 
@@ -50,6 +50,7 @@ impl<'a> ThriftReader<'a> {
 
     /// Calls `field` with the id and type of each field of a structure; it must consume the value.
     pub(crate) fn structure(&mut self, mut field: impl FnMut(&mut Self, i16, u8) -> Result<()>) -> Result<()> {
+        self.structures = self.structures.checked_sub(1).ok_or_else(malformed)?;
         let mut id = 0_i16;
         loop {
             let head = self.byte()?;
@@ -62,6 +63,11 @@ impl<'a> ThriftReader<'a> {
             };
             field(self, id, head & 0x0f)?;
         }
+    }
+
+    /// An integer of any length.
+    pub(crate) fn integer(&mut self) -> Result<i64> {
+        self.zigzag()
     }
 
     /// A 32-bit integer.
@@ -99,10 +105,7 @@ impl<'a> ThriftReader<'a> {
             kind::I16 | kind::I32 | kind::I64 => self.varint().map(drop),
             kind::DOUBLE => self.take(8).map(drop),
             kind::BINARY => self.binary().map(drop),
-            kind::STRUCT => {
-                self.structures = self.structures.checked_sub(1).ok_or_else(malformed)?;
-                self.structure(|reader, _, kind| reader.skip_nested(kind, depth))
-            }
+            kind::STRUCT => self.structure(|reader, _, kind| reader.skip_nested(kind, depth)),
             kind::LIST | kind::SET => self.skip_list(depth),
             kind::MAP => self.skip_map(depth),
             _ => Err(malformed()),

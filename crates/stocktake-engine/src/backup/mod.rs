@@ -56,6 +56,9 @@ impl fmt::Debug for Backup {
 
 impl Backup {
     /// A backup from `source`, whose objects `inventories` tell, into `vault`, recorded in `catalog`.
+    ///
+    /// Its requests are counted on the vault's meter, and a snapshot tells what was counted from the plan to the
+    /// commit: of jobs that run at the same time, each should open the vault for itself.
     pub fn new(
         source: Arc<dyn Source>,
         inventories: Arc<dyn InventoryReader>,
@@ -80,15 +83,6 @@ impl Backup {
     #[must_use]
     pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer, ..self }
-    }
-
-    /// Counts requests on `meter` in place of the vault's own.
-    ///
-    /// A snapshot tells what was counted from the plan to the commit: of jobs that run at the same time, each
-    /// should open the vault for itself, so that each has a meter of its own.
-    #[must_use]
-    pub fn meter(self, meter: Meter) -> Self {
-        Self { meter, ..self }
     }
 
     /// Ends with [`Error::Cancelled`] soon after `cancel` is.
@@ -127,7 +121,7 @@ impl Backup {
         let Seen { reader, infos, info, choice: view, probed } =
             self.see(&options, started, last.as_ref(), &summary_scope).await?;
         select::check_prefix(&info, &options.compare.path, &options.compare.inventory_prefix)?;
-        for left_out in select::left_out(&info, &options.compare.path) {
+        for left_out in select::left_out(&info.coverage, &summary_scope.path) {
             let message = format!("the inventory leaves out {left_out}, so the snapshot will have none of it");
             self.observer.on_event(&Event::Notice { message: &message });
         }
@@ -331,7 +325,7 @@ impl BackupPlan {
         let cost = backup.meter.since(&before);
         let counters = JobCounters {
             changes: *changes.counts(),
-            written: Tally { objects: cost.requests.vault_put, bytes: cost.vault_bytes.into() },
+            written: cost.written,
             requests: cost.requests,
             retries: cost.retries,
             ..job.progress.counters()
@@ -342,10 +336,8 @@ impl BackupPlan {
             return Err(Error::Cancelled);
         }
         let record = writer.commit(summary).await?;
-        let cost = backup.meter.since(&before);
-        let requests = cost.requests;
+        let Reading { requests, written, .. } = backup.meter.since(&before);
         backup.observer.on_event(&Event::Committed { snapshot: record.id, requests: &requests });
-        let written = Tally { objects: requests.vault_put, bytes: cost.vault_bytes.into() };
         // Only now: without the snapshot, the inventory would be needed again.
         let removals = cleanup::remove(&*backup.inventories, &doomed, &*backup.observer, &backup.cancel).await;
         Ok(BackupReport { snapshot: record, written, requests, view, removals })

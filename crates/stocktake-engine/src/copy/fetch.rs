@@ -12,6 +12,7 @@ use md5::{Digest, Md5};
 use stocktake_core::{
     BytesColumn, Change, Entry, EntryFlags, Error, ObjectKey, ObjectRead, Provenance, Result, Row, RowBatch, Wanted,
 };
+use stocktake_format::MAX_OBJECT_BYTES;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
@@ -340,6 +341,11 @@ impl Opened {
             let error = damaged(job, &entry.key, problem);
             return unread(job, listed, previous, error);
         }
+        if size > MAX_OBJECT_BYTES {
+            let (location, action) = (stocktake_core::Location::new(job.source.to_string()), "copy".to_owned());
+            let source = format!("{} has {size} bytes, and {MAX_OBJECT_BYTES} is the most that can be kept", entry.key);
+            return unread(job, listed, previous, Error::Rejected { location, action, source: source.into() });
+        }
         let head = RowHead { entry, provenance, attributes, previous, planned: 0 };
         Ok(match self.bytes {
             OpenedBytes::Small(bytes, hash) => {
@@ -347,6 +353,10 @@ impl Opened {
                     job.progress.newer(&head.entry.key, size);
                 }
                 job.progress.copied(&head.entry.key, size);
+                // What was listed may have been much longer. The share of it that its bytes do not take must not wait
+                // with them for a block to fill.
+                let mut reserved = reserved;
+                let reserved = reserved.split(units(size)).unwrap_or(reserved);
                 Fetched::Small { head, bytes, hash, reserved }
             }
             OpenedBytes::Large(read) => {

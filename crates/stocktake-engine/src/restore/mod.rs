@@ -106,7 +106,7 @@ impl fmt::Debug for Restore {
 }
 
 impl Restore {
-    /// A restore of `snapshot`, whose bytes are in `vault`, to `target`.
+    /// A restore of `snapshot`, whose bytes are in `vault`, to `target`. Requests are counted on the vault's meter.
     pub fn new(vault: &OpenVault, snapshot: Arc<dyn Snapshot>, target: Arc<dyn Target>) -> Self {
         let reader = ContentReader::new(vault.vault.clone(), vault.key.clone());
         let (meter, observer, cancel) = (vault.meter.clone(), Arc::new(()), CancellationToken::new());
@@ -124,12 +124,6 @@ impl Restore {
     #[must_use]
     pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer, ..self }
-    }
-
-    /// Counts the target's requests on `meter` in place of the vault's own.
-    #[must_use]
-    pub fn meter(self, meter: Meter) -> Self {
-        Self { meter, ..self }
     }
 
     /// Ends with [`Error::Cancelled`] soon after `cancel` is.

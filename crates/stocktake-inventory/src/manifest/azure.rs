@@ -49,6 +49,7 @@ struct Rule {
 #[serde(rename_all = "camelCase")]
 struct Filters {
     blob_types: Option<Vec<String>>,
+    creation_time: Option<serde::de::IgnoredAny>,
     exclude_prefix: Option<Vec<String>>,
     prefix_match: Option<Vec<String>>,
 }
@@ -59,11 +60,18 @@ struct Summary {
     object_count: Option<Number>,
 }
 
+/// All types of blobs, in lower case.
+const BLOB_TYPES: [&str; 3] = ["appendblob", "blockblob", "pageblob"];
+
 pub(super) fn read(text: &[u8]) -> Result<InventoryManifest> {
     let json: Json = json::decode(text)?;
     let rule = &json.rule_definition;
     if !rule.object_type.eq_ignore_ascii_case("blob") {
         return Err(Fault::Unsupported(format!("it lists objects of the type {:?}, not blobs", rule.object_type)));
+    }
+    if rule.filters.as_ref().is_some_and(|filters| filters.creation_time.is_some()) {
+        // Day by day, blobs would be taken for deleted as they grow older.
+        return Err(Fault::Unsupported("its rule lists only blobs that were created lately (creationTime)".into()));
     }
     let not_ready = not_ready(&json.status);
     let files = match json.files {
@@ -116,21 +124,15 @@ fn container(rule: &Rule) -> Option<&str> {
     containers.all(|container| container == Some(first)).then_some(first)
 }
 
-/// What of its container the rule lists. Where it does not settle which container that is, rows of others are refused,
-/// but nothing can be said of the one.
+/// What the rule confines itself to, with the container before each key.
 fn coverage(rule: &Rule) -> Coverage {
-    let (Some(container), Some(filters)) = (container(rule), &rule.filters) else { return Coverage::default() };
-    let within = |prefixes: &Option<Vec<String>>| {
-        let prefixes = prefixes.iter().flatten().filter_map(|prefix| {
-            let (of, key) = prefix.split_once('/')?;
-            (of == container).then(|| key.to_owned())
-        });
-        prefixes.collect::<Vec<_>>()
-    };
-    let mut prefixes = within(&filters.prefix_match);
-    if prefixes.iter().any(String::is_empty) {
-        prefixes.clear();
+    let Some(filters) = &rule.filters else { return Coverage::default() };
+    let mut kinds: Vec<_> = filters.blob_types.iter().flatten().map(|kind| kind.to_ascii_lowercase()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    if BLOB_TYPES.iter().all(|kind| kinds.iter().any(|listed| listed == kind)) {
+        kinds.clear();
     }
-    let kinds = filters.blob_types.clone().unwrap_or_default();
-    Coverage { prefixes, excluded: within(&filters.exclude_prefix), kinds }
+    let list = |prefixes: &Option<Vec<String>>| prefixes.clone().unwrap_or_default();
+    Coverage { prefixes: list(&filters.prefix_match), excluded: list(&filters.exclude_prefix), kinds }
 }

@@ -83,7 +83,8 @@ pub struct InventoryManifest {
     pub files: Vec<DataFile>,
     /// The rows of all files together, if they are stated.
     pub rows: Option<u64>,
-    /// What the configuration confines it to, if that is stated.
+    /// What the configuration confines it to, if that is stated: by Azure for all of an account, so that prefixes
+    /// begin with the container.
     pub coverage: Coverage,
     /// Why it is not to be read, if it says itself that it is not complete.
     pub not_ready: Option<String>,
@@ -440,9 +441,9 @@ mod tests {
         let coverage = Coverage {
             prefixes: vec!["a".into(), "b".into()],
             excluded: vec!["a/tmp".into()],
-            kinds: vec!["blockBlob".into()],
+            kinds: vec!["blockblob".into()],
         };
-        assert_eq!(manifest.coverage, coverage);
+        assert_eq!(manifest.coverage.within("photos"), coverage);
         for status in ["Pending", "Failed", "PartiallySucceeded", "Dreaming"] {
             let other = parse(&with(json.clone(), "status", json!(status))).unwrap();
             assert!(other.not_ready.unwrap().contains(status));
@@ -453,8 +454,16 @@ mod tests {
         let mut other = json.clone();
         other["ruleDefinition"]["filters"]["prefixMatch"] = json!(["photos/a", "other"]);
         assert_eq!(parse(&other).unwrap().source_bucket, "");
-        other["ruleDefinition"]["filters"]["prefixMatch"] = json!(["photos/a", "photos/"]);
-        assert_eq!(parse(&other).unwrap().coverage.prefixes, [""; 0]);
+        for all in [json!(["photos/a", "photos/"]), json!(["photos/a", "pho"]), json!(null)] {
+            other["ruleDefinition"]["filters"]["prefixMatch"] = all;
+            let coverage = parse(&other).unwrap().coverage.within("photos");
+            assert_eq!((coverage.prefixes, coverage.excluded), (vec![], vec!["a/tmp".to_owned()]));
+        }
+        other["ruleDefinition"]["filters"]["blobTypes"] = json!(["pageBlob", "appendBlob", "blockBlob"]);
+        assert_eq!(parse(&other).unwrap().coverage.kinds, [""; 0]);
+        other["ruleDefinition"]["filters"]["creationTime"] = json!({ "lastNDays": 30 });
+        assert!(matches!(parse(&other), Err(Fault::Unsupported(_))));
+        other["ruleDefinition"]["filters"]["creationTime"] = json!(null);
         other["ruleDefinition"]["objectType"] = json!("container");
         assert!(matches!(parse(&other), Err(Fault::Unsupported(_))));
     }

@@ -352,6 +352,8 @@ pub async fn an_expired_snapshot_is_gone_and_others_stay(under_test: &CatalogUnd
 pub async fn a_sound_catalog_finds_no_damage(under_test: &CatalogUnderTest) {
     let one = under_test.commit(None, "", "a=1 b=1").await;
     let two = under_test.commit(Some(one.id), "a=1 b=1", "b=2 c=1").await;
+    let all: Vec<_> = under_test.catalog.check(Vec::new()).try_collect().await.unwrap();
+    assert!(all.is_empty(), "of all: {all:?}");
     let damage: Vec<_> = under_test.catalog.check(vec![one.id, two.id]).try_collect().await.unwrap();
     assert_eq!(damage, []);
 }

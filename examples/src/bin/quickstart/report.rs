@@ -30,7 +30,7 @@ struct Cost {
 
 impl Cost {
     fn of(meter: &Meter) -> Self {
-        Self { requests: meter.requests(), stored: meter.vault_bytes() }
+        Self { requests: meter.requests(), stored: u64::try_from(meter.written().bytes).unwrap_or(u64::MAX) }
     }
 }
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -58,7 +59,10 @@ fn run(cli: Cli, output: &Arc<Output>) -> Result<Outcome> {
     let cancel = CancellationToken::new();
     let session = Session::new(output.clone(), cancel.clone());
     let result = runtime.block_on(async {
-        tokio::spawn(cancel_on_signal(cancel.clone()));
+        // From here on, not from when the task is first run.
+        if let (Ok(interrupt), Ok(terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            tokio::spawn(cancel_on_signal([interrupt, terminate], cancel.clone()));
+        }
         let interrupted = async {
             cancel.cancelled().await;
             if session.ends_by_itself() {
@@ -78,12 +82,10 @@ fn run(cli: Cli, output: &Arc<Output>) -> Result<Outcome> {
 }
 
 /// Cancels at the first interrupt or request to terminate; at the second, ends whatever is still going on.
-async fn cancel_on_signal(cancel: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+async fn cancel_on_signal([mut interrupt, mut terminate]: [Signal; 2], cancel: CancellationToken) {
     let mut signalled = async || {
         tokio::select! {
-            Ok(()) = tokio::signal::ctrl_c() => {}
+            Some(()) = interrupt.recv() => {}
             Some(()) = terminate.recv() => {}
         }
     };
