@@ -322,6 +322,9 @@ fn parquet_files() {
         bytes[at] = other;
         seed("parquet", &format!("schema-claims-children-{name}"), bytes);
     }
+    let hidden = b"\x09\x64\xf1\x0f\x05\x02\x02\x19\x1c\x48\x01x\x15\xfe\xff\xff\xff\x0f\x00\x00";
+    let length = u32::try_from(hidden.len()).unwrap().to_le_bytes();
+    seed("parquet", "schema-behind-booleans", [&b"PAR1"[..], hidden, &length, b"PAR1"].concat());
 }
 
 /// A file that is only a footer, with a schema whose elements have so many children.

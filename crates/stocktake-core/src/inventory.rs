@@ -201,8 +201,15 @@ pub struct Coverage {
 impl Coverage {
     /// What keys of one container are confined to, where these prefixes begin with the container and a slash, as
     /// those of an account's rule do. One without a slash is the beginning of the names of whole containers.
+    ///
+    /// Where the container is not known, prefixes stay as they are, and fit no key: unless one is of whole
+    /// containers, which this one may be.
     #[must_use]
-    pub fn within(&self, container: &str) -> Self {
+    pub fn within(&self, container: Option<&str>) -> Self {
+        let Some(container) = container else {
+            let whole = self.prefixes.iter().any(|prefix| !prefix.contains('/'));
+            return Self { prefixes: if whole { Vec::new() } else { self.prefixes.clone() }, ..self.clone() };
+        };
         let of = |prefixes: &[String]| -> Vec<String> {
             let keys = prefixes.iter().filter_map(|prefix| match prefix.split_once('/') {
                 None => container.starts_with(prefix.as_str()).then_some(""),
@@ -218,6 +225,17 @@ impl Coverage {
             prefixes.clear();
         }
         Self { prefixes, excluded: of(&self.excluded), kinds: self.kinds.clone() }
+    }
+
+    /// Why keys that begin with `path` are out of it, where it says that they are.
+    pub fn refuses(&self, path: &[u8]) -> Option<String> {
+        let begins = |prefix: &String| path.starts_with(prefix.as_bytes());
+        if let Some(all) = self.excluded.iter().find(|prefix| begins(prefix)) {
+            return Some(format!("it says that it leaves out all keys that begin with \"{all}\""));
+        }
+        let covered = self.prefixes.is_empty() || self.prefixes.iter().any(begins);
+        let list = || self.prefixes.join("\", \"");
+        (!covered).then(|| format!("it says that it covers keys that begin with \"{}\" only", list()))
     }
 
     /// Whether nothing is said of it, so that all is taken to be listed.

@@ -104,6 +104,12 @@ impl Meter {
         }
     }
 
+    /// Counts a blob of this length that the vault has taken.
+    pub(crate) fn taken(&self, bytes: u64) {
+        self.0.vault_blobs.fetch_add(1, Relaxed);
+        self.0.vault_bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// Counts a repeated call.
     pub(crate) fn retried(&self) {
         self.0.retries.fetch_add(1, Relaxed);
@@ -172,8 +178,7 @@ impl Vault for MeteredVault {
         self.meter.0.vault_put.fetch_add(1, Relaxed);
         let length = bytes.len() as u64;
         self.inner.create(name, bytes).await?;
-        self.meter.0.vault_blobs.fetch_add(1, Relaxed);
-        self.meter.0.vault_bytes.fetch_add(length, Relaxed);
+        self.meter.taken(length);
         Ok(())
     }
 

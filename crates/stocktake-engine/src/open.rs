@@ -91,9 +91,12 @@ pub async fn init_vault(
     }
     if let Err(unsafe_store) = check_create_once(&*vault, &config).await {
         // The settings first: a vault never exists without its key.
-        for name in [names::VAULT_CONFIG.to_owned(), names::key(&key_id)] {
+        let mut names = vec![names::VAULT_CONFIG.to_owned()];
+        names.extend(key.is_encrypted().then(|| names::key(&key_id)));
+        for name in names {
             if let Err(error) = vault.delete(&name).await {
                 tracing::error!(%error, name, "what was to be a vault is not to be used; delete it");
+                break;
             }
         }
         return Err(unsafe_store);
@@ -158,7 +161,7 @@ async fn unwrap_key(
     }
     let keys: Vec<_> = vault.list(names::KEYS, None).try_collect().await?;
     // A copy that can't be read may stand beside one that opens the vault.
-    let (mut kinds, mut unreadable, mut tried) = (Vec::new(), Vec::new(), 0);
+    let (mut kinds, mut unreadable, mut sound) = (Vec::new(), Vec::new(), 0);
     for info in keys.iter().filter(|info| info.name.ends_with(".json")) {
         let wrapped = match vault.read(&info.name, Some(0..info.size.clamp(1, MAX_KEY_BYTES))).await {
             Ok(bytes) => WrappedKey::decode(&bytes),
@@ -173,17 +176,20 @@ async fn unwrap_key(
                 continue;
             }
         };
+        if !providers.iter().any(|provider| provider.name() == wrapped.provider) {
+            sound += 1;
+        }
         for provider in providers.iter().filter(|provider| provider.name() == wrapped.provider) {
             match provider.unwrap(config.id, &wrapped).await {
                 Ok(Some(secret)) => return Ok(secret),
-                Ok(None) => tried += 1,
+                Ok(None) => sound += 1,
                 Err(error) => unreadable.push(damaged(vault, &info.name, error)),
             }
         }
         kinds.push(wrapped.provider);
     }
-    // Only where nothing else could be tried is that the reason.
-    if tried == 0 && !unreadable.is_empty() {
+    // Only where no other key is there is that the reason.
+    if sound == 0 && !unreadable.is_empty() {
         return Err(unreadable.remove(0));
     }
     let given: Vec<_> = providers.iter().map(|provider| provider.name()).collect();

@@ -73,7 +73,11 @@ impl Vault for RetryingVault {
         match retried(&self.meter, || self.inner.create(name, bytes.clone())).await {
             Err(taken @ Error::BlobExists { .. }) => {
                 let found = self.read(name, None).await?;
-                if found == bytes { Ok(()) } else { Err(taken) }
+                if found != bytes {
+                    return Err(taken);
+                }
+                self.meter.taken(bytes.len() as u64);
+                Ok(())
             }
             result => result,
         }

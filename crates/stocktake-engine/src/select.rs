@@ -137,21 +137,11 @@ fn check_one_configuration<'a>(newest: &InventoryInfo, ready: impl Iterator<Item
 /// # Errors
 /// [`Error::InventoryScopeMismatch`] names what is missing.
 pub fn check_prefix(info: &InventoryInfo, path: &[u8], inventory_prefix: &[u8]) -> Result<()> {
-    let Coverage { prefixes, excluded, .. } = &info.coverage;
-    let source_path = path.escape_ascii();
-    let problem = if !path.starts_with(inventory_prefix) {
-        let prefix = inventory_prefix.escape_ascii();
-        format!("it covers keys that begin with \"{prefix}\" only, and the source path is \"{source_path}\"")
-    } else if !prefixes.is_empty() && !prefixes.iter().any(|prefix| path.starts_with(prefix.as_bytes())) {
-        let list = prefixes.join("\", \"");
-        format!("it says that it covers keys that begin with \"{list}\" only, and the source path is \"{source_path}\"")
-    } else if let Some(all) = excluded.iter().find(|prefix| path.starts_with(prefix.as_bytes())) {
-        format!(
-            "it says that it leaves out all keys that begin with \"{all}\", and the source path is \"{source_path}\""
-        )
-    } else {
-        return Ok(());
-    };
+    let prefix = inventory_prefix.escape_ascii();
+    let stated =
+        (!path.starts_with(inventory_prefix)).then(|| format!("it covers keys that begin with \"{prefix}\" only"));
+    let Some(reason) = stated.or_else(|| info.coverage.refuses(path)) else { return Ok(()) };
+    let problem = format!("{reason}, and the source path is \"{}\"", path.escape_ascii());
     Err(Error::InventoryScopeMismatch { inventory: info.location.clone(), problem })
 }
 

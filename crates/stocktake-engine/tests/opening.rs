@@ -134,6 +134,8 @@ async fn a_wrapped_key_that_can_not_be_read_does_not_stand_before_one_that_opens
         world.store.create(name, Bytes::from_static(bytes)).await.unwrap();
         assert_eq!(code([7; 32]).await, Ok("open"), "{name}");
         assert_eq!(code([8; 32]).await, Err("wrong_key"), "{name}");
+        let other_kind = open_vault(world.store.clone(), &[&Passphrase::new("other")]).await;
+        assert_eq!(other_kind.unwrap_err().code(), "wrong_key", "{name}");
     }
     // Where no key can be read, that is the reason.
     for key in world.store.names().iter().filter(|name| name.starts_with("keys/")) {

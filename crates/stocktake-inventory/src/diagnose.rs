@@ -260,6 +260,10 @@ fn prefix(newest: Option<&InventoryInfo>, wants: &DiagnoseOptions) -> Check {
     let check = CheckName::Prefix;
     let Some(info) = newest else { return no_inventory(check) };
     let path = wants.path.escape_ascii();
+    if let Some(reason) = info.coverage.refuses(&wants.path) {
+        let found = format!("{reason}, and the source path is \"{path}\"");
+        return failed(check, found, "widen the inventory's prefixes, or narrow the source path");
+    }
     match &wants.stated_prefix {
         _ if info.format == InventoryFormat::Listing => passed(check, "the source itself is listed".to_owned()),
         None => unknown(

@@ -47,7 +47,7 @@ pub(crate) async fn read(
     if format == InventoryFormat::Parquet {
         let meta = footer(vault, inventory, file).await?;
         let schema = footer_schema(&meta, dialect).map_err(corrupt)?;
-        let bucket = footer_bucket(&meta, &schema).unwrap_or_default();
+        let bucket = footer_bucket(&meta, &schema, dialect).unwrap_or_default();
         return Ok(Head { schema, bucket });
     }
     let length = HEAD_BYTES.min(file.size);

@@ -18,7 +18,7 @@ use crate::columns::Columns;
 use crate::fault::{Fault, Result};
 use crate::manifest::Dialect;
 use crate::rows::{BatchBuilder, flags};
-use crate::rules::{Claims, RowRules, Standing, etag_is};
+use crate::rules::{Claims, RowRules, Standing, etag_is, split_container};
 use crate::schema::{Field, Schema};
 
 /// Reads batches of objects from a data file.
@@ -61,9 +61,16 @@ pub(crate) fn footer_schema(meta: &FileMeta, dialect: Dialect) -> Result<Schema>
 }
 
 /// The bucket that all rows of the first row group are of, if the footer tells.
-pub(crate) fn footer_bucket(meta: &FileMeta, schema: &Schema) -> Option<String> {
-    let column = meta.columns().get(schema.place(Field::Bucket)?)?;
-    let (low, high) = meta.bounds(0, column.id)?;
+pub(crate) fn footer_bucket(meta: &FileMeta, schema: &Schema, dialect: Dialect) -> Option<String> {
+    let bounds = |field| meta.bounds(0, meta.columns().get(schema.place(field)?)?.id);
+    let (low, high) = match dialect {
+        // All names between two that begin with a container and a slash do so too.
+        Dialect::Azure => {
+            let (low, high) = bounds(Field::Key)?;
+            (split_container(low)?.0, split_container(high)?.0)
+        }
+        _ => bounds(Field::Bucket)?,
+    };
     (low == high).then(|| String::from_utf8(low.to_vec()).ok())?
 }
 

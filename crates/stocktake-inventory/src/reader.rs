@@ -312,7 +312,7 @@ pub(crate) fn info(
     let stated = manifest.source_bucket.clone();
     let bucket = if stated.is_empty() { found } else { stated };
     let coverage = match manifest.dialect {
-        Dialect::Azure => manifest.coverage.within(&bucket),
+        Dialect::Azure => manifest.coverage.within(Some(&*bucket).filter(|bucket| !bucket.is_empty())),
         _ => manifest.coverage.clone(),
     };
     InventoryInfo {

@@ -240,6 +240,27 @@ async fn rows_of_another_bucket_are_refused_in_any_file() {
 }
 
 #[tokio::test]
+async fn what_a_rule_of_azure_leaves_out_is_told_whether_or_not_it_names_the_container() {
+    for shape in [Shape::AzureCsv, Shape::AzureParquet] {
+        let fixture = fixture(shape).await;
+        for prefixes in [json!(null), json!(["photo"]), json!(["photo-store/", "films/a"])] {
+            fixture
+                .edit(|manifest| {
+                    let filters = &mut manifest["ruleDefinition"]["filters"];
+                    filters["prefixMatch"] = prefixes.clone();
+                    filters["excludePrefix"] = json!(["photo-store/tmp/", "films/"]);
+                })
+                .await;
+            let info = fixture.newest().await;
+            assert_eq!(fixture.reader.open(&info).await.unwrap().info(), &info);
+            assert_eq!(info.bucket, "photo-store", "{shape:?} {prefixes}");
+            assert_eq!(info.coverage.excluded, ["tmp/"], "{shape:?} {prefixes}");
+            assert_eq!(info.coverage.prefixes, [""; 0], "{shape:?} {prefixes}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn folders_of_azure_are_no_objects() {
     let fixture = fixture(Shape::AzureCsv).await;
     let text = fixture.text(1).await;

@@ -6,7 +6,8 @@
 //! reads must be of the type that Parquet's definition gives it, which makes it
 //! read what was seen here; structures are counted, and the schema must be the
 //! tree that it says it is, not too large and not too deep. Other fields are
-//! passed over, as the crate does.
+//! passed over, as the crate does; but for collections of booleans, which no
+//! footer has, and which the crate takes to be of no length.
 //!
 //! Source: `parquet.thrift` of the Apache Parquet format, version 2.12.
 
@@ -17,6 +18,8 @@ use crate::{Error, Result};
 const MAX_SCHEMA_ELEMENTS: u64 = 10_000;
 /// The deepest nesting of a schema's groups.
 const MAX_SCHEMA_DEPTH: usize = 64;
+/// The bytes that the paths of all columns may take: each holds the names of the groups above it.
+const MAX_PATH_BYTES: usize = 32 << 20;
 
 /// The type of a field.
 enum Type {
@@ -59,7 +62,7 @@ const SCHEMA_ELEMENT: &[(i16, Type)] = &[
     (1, Integer),
     (2, Integer),
     (3, Integer),
-    (4, Binary),
+    (NAME, Binary),
     (CHILDREN, Integer),
     (6, Integer),
     (7, Integer),
@@ -123,12 +126,14 @@ const FILE_METADATA: &[(i16, Type)] = &[
 ];
 /// The number of the schema among the fields of a footer.
 const SCHEMA: i16 = 2;
+/// The number of the name among the fields of an element.
+const NAME: i16 = 4;
 /// The number of the count of children among the fields of an element.
 const CHILDREN: i16 = 5;
 
 /// Passes over a footer, and sees that nothing in it asks for more than there is.
 pub(crate) fn walk(footer: &[u8]) -> Result<()> {
-    ThriftReader::new(footer).structure(|reader, field, kind| match field {
+    ThriftReader::new(footer).without_boolean_elements().structure(|reader, field, kind| match field {
         SCHEMA => walk_schema(reader, kind),
         _ => walk_field(reader, FILE_METADATA, field, kind),
     })
@@ -174,26 +179,33 @@ fn walk_schema(reader: &mut ThriftReader<'_>, kind: u8) -> Result<()> {
     if element != kind::STRUCT || count > MAX_SCHEMA_ELEMENTS {
         return Err(Error::damaged(format!("a schema of {count} elements")));
     }
-    // How many children each group that is open still lacks.
-    let mut open: Vec<u64> = Vec::new();
+    // How many children each group that is open still lacks, and how long the path to it is.
+    let mut open: Vec<(u64, usize)> = Vec::new();
+    let mut paths = 0_usize;
     for place in 0..count {
-        let mut children = 0;
+        let (mut children, mut name) = (0, 0);
         reader.structure(|reader, field, kind| match (field, kind) {
             (CHILDREN, kind::I16 | kind::I32 | kind::I64) => reader.integer().map(|number| children = number),
+            (NAME, kind::BINARY) => reader.binary().map(|bytes| name = bytes.len()),
             _ => walk_field(reader, SCHEMA_ELEMENT, field, kind),
         })?;
+        let path = open.last().map_or(0, |(_, path)| *path).saturating_add(name);
+        paths = paths.saturating_add(path);
+        if paths > MAX_PATH_BYTES {
+            return Err(Error::damaged("a schema with names that are too long"));
+        }
         match open.last_mut() {
-            Some(lacking) => *lacking -= 1,
+            Some((lacking, _)) => *lacking -= 1,
             None if place == 0 => {}
             None => return Err(Error::damaged("a schema with more than one root")),
         }
         let left = count - place - 1;
         match u64::try_from(children) {
             Ok(0) => {}
-            Ok(children) if children <= left && open.len() < MAX_SCHEMA_DEPTH => open.push(children),
+            Ok(children) if children <= left && open.len() < MAX_SCHEMA_DEPTH => open.push((children, path)),
             _ => return Err(Error::damaged("a schema that claims more than it has")),
         }
-        while open.last() == Some(&0) {
+        while open.last().is_some_and(|(lacking, _)| *lacking == 0) {
             open.pop();
         }
     }
@@ -291,6 +303,40 @@ mod tests {
             other[at] = head;
             assert!(walk(&other).is_err(), "{head:#x} at {at}");
         }
+    }
+
+    #[test]
+    fn what_readers_take_to_be_of_different_lengths_is_refused() {
+        // Field 50, a list of 15 booleans: to some the next 15 bytes are its elements, to others its list is over,
+        // and they are a version and a schema of one element that claims 2^31 - 1 children.
+        let hidden = b"\x05\x02\x02\x19\x1c\x48\x01x\x15\xfe\xff\xff\xff\x0f\x00";
+        let list = [&b"\x09\x64\xf1\x0f"[..], hidden, b"\x00"].concat();
+        let map = [&b"\x0b\x64\x0f\x11"[..], hidden, hidden, b"\x00"].concat();
+        assert!(walk(&list).is_err() && walk(&map).is_err());
+        // A list of numbers in the same place is passed over.
+        assert!(walk(b"\x09\x64\x25\x02\x04\x00").is_ok());
+    }
+
+    #[test]
+    fn names_that_would_be_copied_to_each_column_are_bounded() {
+        let element = |name: usize, children: Option<u32>| {
+            let mut bytes = [&[0x48][..], &varint(name as u64), &vec![b'x'; name]].concat();
+            if let Some(children) = children {
+                bytes.push(I32);
+                bytes.extend(varint(2 * u64::from(children)));
+            }
+            bytes.push(0);
+            bytes
+        };
+        let footer = |group: usize, leaves: u32| {
+            let mut bytes = [&[0x15, 0x02, 0x19, 0xfc][..], &varint(u64::from(leaves) + 2)].concat();
+            bytes.extend([element(1, Some(1)), element(group, Some(leaves))].concat());
+            (0..leaves).for_each(|_| bytes.extend(element(1, None)));
+            bytes.extend([0x16, 0, 0x19, 0x0c, 0]);
+            bytes
+        };
+        assert!(walk(&footer(100, 9_000)).is_ok());
+        assert!(walk(&footer(1 << 20, 9_000)).is_err());
     }
 
     #[test]

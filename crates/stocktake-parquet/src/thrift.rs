@@ -36,11 +36,19 @@ pub(crate) struct ThriftReader<'a> {
     position: usize,
     /// How many structures may still be read.
     structures: usize,
+    /// Whether a collection may hold booleans.
+    boolean_elements: bool,
 }
 
 impl<'a> ThriftReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0, structures: MAX_STRUCTURES }
+        Self { bytes, position: 0, structures: MAX_STRUCTURES, boolean_elements: true }
+    }
+
+    /// The same reader, to which a collection of booleans is malformed. Writers of Thrift don't agree on whether one
+    /// takes a byte, and neither do readers.
+    pub(crate) fn without_boolean_elements(self) -> Self {
+        Self { boolean_elements: false, ..self }
     }
 
     /// How many bytes were read.
@@ -133,6 +141,7 @@ impl<'a> ThriftReader<'a> {
     /// A boolean inside a collection takes a byte; inside a structure it takes none.
     fn skip_element(&mut self, value: u8, depth: usize) -> Result<()> {
         match value {
+            kind::TRUE | kind::FALSE if !self.boolean_elements => Err(malformed()),
             kind::TRUE | kind::FALSE => self.byte().map(drop),
             other => self.skip_nested(other, depth),
         }

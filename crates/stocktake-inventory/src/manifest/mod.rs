@@ -443,7 +443,7 @@ mod tests {
             excluded: vec!["a/tmp".into()],
             kinds: vec!["blockblob".into()],
         };
-        assert_eq!(manifest.coverage.within("photos"), coverage);
+        assert_eq!(manifest.coverage.within(Some("photos")), coverage);
         for status in ["Pending", "Failed", "PartiallySucceeded", "Dreaming"] {
             let other = parse(&with(json.clone(), "status", json!(status))).unwrap();
             assert!(other.not_ready.unwrap().contains(status));
@@ -456,9 +456,12 @@ mod tests {
         assert_eq!(parse(&other).unwrap().source_bucket, "");
         for all in [json!(["photos/a", "photos/"]), json!(["photos/a", "pho"]), json!(null)] {
             other["ruleDefinition"]["filters"]["prefixMatch"] = all;
-            let coverage = parse(&other).unwrap().coverage.within("photos");
+            let coverage = parse(&other).unwrap().coverage.within(Some("photos"));
             assert_eq!((coverage.prefixes, coverage.excluded), (vec![], vec!["a/tmp".to_owned()]));
         }
+        other["ruleDefinition"]["filters"]["prefixMatch"] = json!(["photos/a", "films/b"]);
+        let unknown = parse(&other).unwrap().coverage.within(None);
+        assert_eq!(unknown.prefixes, ["photos/a", "films/b"]);
         other["ruleDefinition"]["filters"]["blobTypes"] = json!(["pageBlob", "appendBlob", "blockBlob"]);
         assert_eq!(parse(&other).unwrap().coverage.kinds, [""; 0]);
         other["ruleDefinition"]["filters"]["creationTime"] = json!({ "lastNDays": 30 });
