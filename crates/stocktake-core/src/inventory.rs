@@ -202,13 +202,18 @@ impl Coverage {
     /// What keys of one container are confined to, where these prefixes begin with the container and a slash, as
     /// those of an account's rule do. One without a slash is the beginning of the names of whole containers.
     ///
-    /// Where the container is not known, prefixes stay as they are, and fit no key: unless one is of whole
-    /// containers, which this one may be.
+    /// Where the container is not known, it may be any of those that are named: what is excluded of one of them is,
+    /// and prefixes stay as they are, which hardly fit a key, unless they are of whole containers only.
     #[must_use]
     pub fn within(&self, container: Option<&str>) -> Self {
         let Some(container) = container else {
-            let whole = self.prefixes.iter().any(|prefix| !prefix.contains('/'));
-            return Self { prefixes: if whole { Vec::new() } else { self.prefixes.clone() }, ..self.clone() };
+            let key = |prefix: &String| prefix.split_once('/').map_or(String::new(), |(_, key)| key.to_owned());
+            let whole = self.prefixes.iter().all(|prefix| key(prefix).is_empty());
+            let mut excluded: Vec<_> = self.excluded.iter().map(key).filter(|key| !key.is_empty()).collect();
+            excluded.sort_unstable();
+            excluded.dedup();
+            let prefixes = if whole { Vec::new() } else { self.prefixes.clone() };
+            return Self { prefixes, excluded, kinds: self.kinds.clone() };
         };
         let of = |prefixes: &[String]| -> Vec<String> {
             let keys = prefixes.iter().filter_map(|prefix| match prefix.split_once('/') {

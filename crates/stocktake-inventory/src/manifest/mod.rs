@@ -462,6 +462,11 @@ mod tests {
         other["ruleDefinition"]["filters"]["prefixMatch"] = json!(["photos/a", "films/b"]);
         let unknown = parse(&other).unwrap().coverage.within(None);
         assert_eq!(unknown.prefixes, ["photos/a", "films/b"]);
+        assert_eq!(unknown.excluded, ["a/tmp", "x"]);
+        for (prefixes, confined) in [(json!(["photos/", "films/"]), false), (json!(["pho", "films/a"]), true)] {
+            other["ruleDefinition"]["filters"]["prefixMatch"] = prefixes;
+            assert_eq!(!parse(&other).unwrap().coverage.within(None).prefixes.is_empty(), confined);
+        }
         other["ruleDefinition"]["filters"]["blobTypes"] = json!(["pageBlob", "appendBlob", "blockBlob"]);
         assert_eq!(parse(&other).unwrap().coverage.kinds, [""; 0]);
         other["ruleDefinition"]["filters"]["creationTime"] = json!({ "lastNDays": 30 });
